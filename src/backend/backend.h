@@ -1,0 +1,234 @@
+/* backend.h - operations on device memory: one interface for all devices.
+ *
+ * A backend owns threads (or streams) and chooses kernels; nn/ asks it for operations on whole
+ * batches. All pointers to numbers are *device* pointers from backend_new_memory, in the layout of
+ * kernels/layout.h (maps) or dense (everything else). P below is the parameter type of the
+ * precision: float for fp32, double for fp64. No operation allocates; those that need room take a
+ * workspace whose size the matching *_workspace function gives. No operation fails: what could be
+ * wrong is asserted, because nn/ checked it when it made the plan.
+ *
+ * Exactness. Every result is a pure function of its inputs and of n: the number of threads never
+ * shows. Sums over a batch go through LANES lanes: lane l owns the blocks of 32 images
+ * [l*B/LANES, (l+1)*B/LANES), B = blocks; each lane adds up in image order, and the lanes are added
+ * as a binary tree ((0+1)+(2+3))+((4+5)+(6+7)). Ranks will own whole subtrees.
+ */
+#ifndef KILN_BACKEND_BACKEND_H
+#define KILN_BACKEND_BACKEND_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "kernels/layout.h"
+
+enum { LANES = 8 };
+
+/* Kernel tiers. TIER_AUTO takes the best that the machine has. */
+enum tier { TIER_AUTO, TIER_REF, TIER_AVX2, TIER_AVX512, TIER_COUNT };
+
+struct backend_options {
+    enum tier tier;
+    enum precision precision;
+    int threads;          /* at least 1 */
+};
+
+struct backend {
+    const struct backend_ops *ops;
+    enum tier tier;       /* the one in use, never TIER_AUTO */
+    enum precision precision;
+    int threads;
+    size_t real_bytes;    /* sizeof P */
+};
+
+/* An activation map of the batch: [n, h, w, c] in the layout of kernels/layout.h. */
+struct map {
+    void *data;
+    int c, h, w;
+};
+
+/* A convolution y[k][p][q] = bias[k] + sum over c, r, s of x[c][p*stride+r-pad][q*stride+s-pad] *
+ * weights[k][c][r][s], cross-correlation as in PyTorch, zero padding. p and q may be smaller than
+ * the input allows: rows and columns that nobody reads are then never computed, in any pass.
+ * A linear layer over a [c, h, w] map is a convolution with r = h, s = w, p = q = 1, pad = 0. */
+struct conv_shape {
+    int c, h, w;          /* input */
+    int k, p, q;          /* output */
+    int r, s, stride, pad;
+};
+
+enum activation { ACT_NONE, ACT_RELU, ACT_GELU, ACT_SILU, ACT_CELU };
+
+/* Batch normalisation, optionally followed by an activation: z = scale * (x - mean) * rstd + bias,
+ * y = act(z), rstd = 1 / sqrt(var + eps), var biased (divided by the count).
+ * With groups > 1 (ghost batch norm) the images [g*n/groups, (g+1)*n/groups) have statistics of
+ * their own. With frozen = true mean and rstd come from the running statistics, in training too. */
+struct norm_shape {
+    int c, h, w;
+    int groups;
+    double eps;
+    double momentum;      /* PyTorch's: running = (1 - momentum) * running + momentum * batch */
+    bool frozen;
+    enum activation act;
+    double act_param;     /* alpha of CELU */
+};
+
+struct norm_tensors {
+    const void *scale;    /* P [c], NULL means 1 */
+    const void *bias;     /* P [c], NULL means 0 */
+    void *mean, *rstd;    /* P [groups, c]: written by norm_statistics, read by the rest */
+    void *running_mean, *running_var; /* P [c]; var unbiased, as PyTorch keeps it */
+};
+
+/* Window pooling without padding; h = (H - window) / stride + 1, floor. Global pooling has
+ * window = H. Max pooling keeps the position of the first maximum, row-major, in one byte per
+ * output element (map of bytes, same order of elements as y); a NaN is a maximum. */
+struct pool_shape {
+    int c, h, w;          /* input */
+    int p, q;             /* output */
+    int window, stride;   /* window * window <= 256 */
+};
+
+/* How one training image is cut from the stored one: shift (dy, dx) in [-pad, pad] of a window on
+ * the image reflected at its borders (PyTorch's mode="reflect"), then a mirror image, then a
+ * square of zeros (after normalisation) with its corner at (cut_y, cut_x); cut = 0: none. */
+struct image_view {
+    uint32_t index;       /* which stored image */
+    int8_t dy, dx;
+    uint8_t flip;
+    uint8_t cut_y, cut_x, cut;
+};
+
+/* The stored images: bytes [count, c, h, w] in device memory, normalised as (v - mean) * inv_std
+ * with v in 0..255. c is 1 or 3. */
+struct image_store {
+    const uint8_t *pixels;
+    int c, h, w;
+    float mean[3], inv_std[3];
+};
+
+struct sgd_step {
+    double lr, weight_decay, momentum;
+    bool nesterov;
+};
+
+struct backend_ops {
+    void (*free)(struct backend *b);
+
+    /* Device memory, zeroed; NULL and a sentence in e if there is not enough. */
+    void *(*memory_new)(struct backend *b, size_t bytes, const char *what, struct err *e);
+    void (*memory_free)(struct backend *b, void *p, size_t bytes);
+
+    /* Copies between host and device. reals: host doubles, device P; bytes: as they are. */
+    void (*write_reals)(struct backend *b, void *dst, const double *src, size_t count);
+    void (*read_reals)(struct backend *b, double *dst, const void *src, size_t count);
+    void (*write_bytes)(struct backend *b, void *dst, const void *src, size_t bytes);
+    void (*read_bytes)(struct backend *b, void *dst, const void *src, size_t bytes);
+    void (*copy)(struct backend *b, void *dst, const void *src, size_t bytes); /* on the device */
+    void (*zero)(struct backend *b, void *dst, size_t bytes);
+
+    /* A whole map to or from host doubles [n, c, h, w]; channels past c are set to zero. */
+    void (*write_map)(struct backend *b, int n, const struct map *dst, const double *src);
+    void (*read_map)(struct backend *b, int n, double *dst, const struct map *src);
+
+    /* Bytes (host) or device bytes -> normalised, augmented x [n, h, w, c]. `views` is host
+     * memory, views[n]. */
+    void (*load_images)(struct backend *b, int n, const struct image_store *store,
+                        const struct image_view *views, const struct map *x);
+
+    /* Convolution. `weights` and `dw` are P [k, c, r, s] (PyTorch's order). `packed` is the
+     * backend's own form of the weights, conv_packed_bytes large, made by conv_pack once a step;
+     * pass with_backward = false if conv_backward_data will not be called.
+     * dbias[k] may be NULL. dw and dbias are overwritten. */
+    size_t (*conv_packed_bytes)(struct backend *b, const struct conv_shape *s, bool with_backward);
+    size_t (*conv_workspace)(struct backend *b, int n, const struct conv_shape *s);
+    void (*conv_pack)(struct backend *b, const struct conv_shape *s, const void *weights,
+                      bool with_backward, void *packed);
+    void (*conv_forward)(struct backend *b, int n, const struct conv_shape *s, const struct map *x,
+                         const void *packed, const void *bias, const struct map *y);
+    void (*conv_backward_data)(struct backend *b, int n, const struct conv_shape *s,
+                               const struct map *dy, const void *packed, const struct map *dx);
+    void (*conv_backward_weights)(struct backend *b, int n, const struct conv_shape *s,
+                                  const struct map *x, const struct map *dy, void *dw, void *dbias,
+                                  void *workspace);
+
+    /* Batch norm. statistics: fills t->mean and t->rstd from x and moves the running statistics
+     * (with groups, by the mean over groups of each group's mean and unbiased variance);
+     * use_running: fills them from the running statistics, for evaluation and frozen norms.
+     * backward: from x (the input) and dy (of the activation's output) makes dscale[c] and
+     * dbias[c] (each may be NULL) and dx (data may be NULL: not wanted). dx may be dy. */
+    size_t (*norm_workspace)(struct backend *b, int n, const struct norm_shape *s);
+    void (*norm_statistics)(struct backend *b, int n, const struct norm_shape *s,
+                            const struct map *x, const struct norm_tensors *t, void *workspace);
+    void (*norm_use_running)(struct backend *b, const struct norm_shape *s,
+                             const struct norm_tensors *t);
+    void (*norm_forward)(struct backend *b, int n, const struct norm_shape *s, const struct map *x,
+                         const struct norm_tensors *t, const struct map *y);
+    void (*norm_backward)(struct backend *b, int n, const struct norm_shape *s,
+                          const struct map *x, const struct norm_tensors *t, const struct map *dy,
+                          void *dscale, void *dbias, const struct map *dx, void *workspace);
+
+    /* y = act(x); dx = dy * act'(x) with x the input of the activation. In place allowed. */
+    void (*act_forward)(struct backend *b, int n, enum activation act, double param,
+                        const struct map *x, const struct map *y);
+    void (*act_backward)(struct backend *b, int n, enum activation act, double param,
+                         const struct map *x, const struct map *dy, const struct map *dx);
+
+    /* Pooling. argmax: bytes, layout_bytes / sizeof element of y; NULL in evaluation. */
+    void (*maxpool_forward)(struct backend *b, int n, const struct pool_shape *s,
+                            const struct map *x, const struct map *y, uint8_t *argmax);
+    void (*maxpool_backward)(struct backend *b, int n, const struct pool_shape *s,
+                             const struct map *dy, const uint8_t *argmax, const struct map *dx);
+    void (*avgpool_forward)(struct backend *b, int n, const struct pool_shape *s,
+                            const struct map *x, const struct map *y);
+    void (*avgpool_backward)(struct backend *b, int n, const struct pool_shape *s,
+                             const struct map *dy, const struct map *dx);
+
+    /* y = a + b; y = factor * x. In place allowed. */
+    void (*add)(struct backend *b, int n, const struct map *a, const struct map *other,
+                const struct map *y);
+    void (*scale)(struct backend *b, int n, double factor, const struct map *x,
+                  const struct map *y);
+
+    /* Copies the channels of `part` into `whole` from channel `first` on, and back out again. */
+    void (*concat)(struct backend *b, int n, const struct map *part, int first,
+                   const struct map *whole);
+    void (*split)(struct backend *b, int n, const struct map *whole, int first,
+                  const struct map *part);
+
+    /* Cross-entropy with label smoothing a over `classes` logits (a 1x1 map), as PyTorch's
+     * CrossEntropyLoss(label_smoothing=a): target (1-a) on the label plus a/classes on each.
+     * losses[n], hits[n] (host memory) get each image's loss (unscaled) and whether the first
+     * largest logit is the label; dlogits (data may be NULL) = gradient_scale * d loss_i. */
+    void (*cross_entropy)(struct backend *b, int n, int classes, double smoothing,
+                          double gradient_scale, const struct map *logits, const uint8_t *labels,
+                          double *losses, uint8_t *hits, const struct map *dlogits);
+
+    /* PyTorch's SGD on w[count], gradient g, buffer m (torch.optim.SGD with dampening 0; a buffer
+     * of zeros equals PyTorch's first step): g += wd*w; m = mu*m + g; w -= lr * (nesterov ?
+     * g + mu*m : m). With momentum 0 m may be NULL. */
+    void (*sgd)(struct backend *b, size_t count, void *w, const void *g, void *m,
+                const struct sgd_step *s);
+
+    /* dst = decay * dst + (1 - decay) * src over count P. */
+    void (*average)(struct backend *b, size_t count, void *dst, const void *src, double decay);
+
+    /* x *= factor over count P. */
+    void (*multiply)(struct backend *b, size_t count, void *x, double factor);
+
+    /* Index of the first element that is not finite, or count if all are. */
+    size_t (*first_nonfinite)(struct backend *b, size_t count, const void *x);
+};
+
+/* Makes the CPU backend. Fails (EXIT_USAGE) when the tier is not one that the machine has. fp64
+ * runs on the reference tier whatever was asked. The caller ends it with b->ops->free. */
+struct backend *backend_cpu_new(const struct backend_options *o, struct err *e);
+
+/* "ref", "avx2", "avx512"; tier_parse knows "auto" too and returns -1 for anything else. */
+const char *tier_name(enum tier t);
+int tier_parse(const char *name);
+
+/* Whether this machine can run the tier. */
+bool tier_available(enum tier t);
+
+#endif

@@ -1,0 +1,22 @@
+/* cpu.h - what this machine can do, and how much of it this process may use. */
+#ifndef KILN_BASE_CPU_H
+#define KILN_BASE_CPU_H
+
+#include <stdbool.h>
+
+struct cpu {
+    char model[128];
+    bool avx2;       /* with FMA and F16C, and the kernel saves the registers */
+    bool avx512;     /* F, BW, DQ, VL, and the kernel saves the registers */
+    bool avx512bf16;
+    bool amx;        /* tile and bf16, in the CPU; permission is asked for elsewhere */
+    int online;      /* processors online */
+    int affinity;    /* processors in this process's affinity mask */
+    double quota;    /* processors that the cgroup (v2 or v1) grants, 0 if unlimited */
+    int threads;     /* what kiln uses by default: min of the above, at least 1 */
+};
+
+/* Looks once at the machine; pure apart from reading /proc and /sys. */
+void cpu_detect(struct cpu *cpu);
+
+#endif

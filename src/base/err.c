@@ -1,0 +1,55 @@
+/* err.c - see err.h. */
+#include "base/err.h"
+
+#include <ctype.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+int err_set(struct err *e, enum exit_code code, const char *format, ...)
+{
+    if (!e)
+        return -1;
+    /* The arguments may point into e->text, so the sentence is made beside it. */
+    char text[sizeof e->text];
+    va_list ap;
+    va_start(ap, format);
+    vsnprintf(text, sizeof text, format, ap);
+    va_end(ap);
+    memcpy(e->text, text, sizeof text);
+    e->code = code;
+    return -1;
+}
+
+int err_errno(struct err *e, enum exit_code code, int errno_value, const char *format, ...)
+{
+    if (!e)
+        return -1;
+    char text[sizeof e->text];
+    va_list ap;
+    va_start(ap, format);
+    int n = vsnprintf(text, sizeof text, format, ap);
+    va_end(ap);
+    if (n >= 0 && (size_t)n < sizeof text) {
+        char cause[128];
+        snprintf(cause, sizeof cause, "%s", strerror(errno_value));
+        cause[0] = (char)tolower((unsigned char)cause[0]);
+        snprintf(text + n, sizeof text - (size_t)n, ": %s", cause);
+    }
+    memcpy(e->text, text, sizeof text);
+    e->code = code;
+    return -1;
+}
+
+int err_prefix(struct err *e, const char *format, ...)
+{
+    if (!e)
+        return -1;
+    char prefix[256];
+    va_list ap;
+    va_start(ap, format);
+    vsnprintf(prefix, sizeof prefix, format, ap);
+    va_end(ap);
+    return err_set(e, e->code, "%s: %.*s", prefix, (int)(sizeof e->text - sizeof prefix - 3),
+                   e->text);
+}

@@ -1,0 +1,68 @@
+/* plan.h - a graph made ready to run: parameters on the device, and steps over planned memory.
+ *
+ * struct model owns the numbers that live as long as training does. struct plan lowers the graph
+ * once for a batch size and a mode into a list of steps, decides what is fused (batch norm with its
+ * activation; rows and columns that a floor-mode pool drops are never computed), and lays every
+ * activation and gradient into one block of memory by lifetime. Running a plan allocates nothing.
+ */
+#ifndef KILN_NN_PLAN_H
+#define KILN_NN_PLAN_H
+
+#include "nn/graph.h"
+
+struct model {
+    const struct graph *graph;
+    struct backend *backend;
+    void *params;        /* P [graph.params_count], device */
+    void *grads;         /* P, parallel to params */
+    void *state;         /* P [graph.state_count]: running statistics */
+    bool *trainable;     /* [graph.tensor_count]: now; starts as !frozen && !is_state */
+};
+
+/* Allocates a model, all zeros; init_model (nn/init.h) or a checkpoint fills it. */
+int model_init(struct model *m, const struct graph *g, struct backend *b, struct err *e);
+void model_release(struct model *m);
+
+/* Device address of tensor t, and of its gradient. */
+void *model_tensor(const struct model *m, int t);
+void *model_gradient(const struct model *m, int t);
+
+/* SHA-256 over names, dims and little-endian fp32 values of all tensors in order; the hash that a
+ * run prints. hex[65]. */
+void model_hash(const struct model *m, char hex[65]);
+
+enum plan_mode { PLAN_TRAIN, PLAN_EVAL };
+
+struct plan;
+
+/* Plans for at most `batch` images. Borrows m. Fails (EXIT_FAILED) when memory is short. */
+struct plan *plan_new(struct model *m, int batch, enum plan_mode mode, struct err *e);
+void plan_free(struct plan *p);
+
+/* Device bytes that plan_new would ask for, without asking; for --dry-run. */
+size_t plan_bytes(const struct graph *g, struct backend *b, int batch, enum plan_mode mode);
+
+/* The map to fill before a forward pass, and the logits after it. */
+const struct map *plan_input(struct plan *p);
+const struct map *plan_logits(struct plan *p);
+/* Where the loss puts d loss / d logits before a backward pass (training plans only). */
+const struct map *plan_dlogits(struct plan *p);
+
+/* Runs the steps for the first n images, n <= batch. Backward computes the gradients of the tensors
+ * that model.trainable names at the moment, and skips what none of them needs. In PLAN_TRAIN,
+ * forward uses batch statistics and moves the running ones. */
+void plan_forward(struct plan *p, int n);
+void plan_backward(struct plan *p, int n);
+
+/* For kiln bench: the steps one by one. */
+int plan_step_count(const struct plan *p);
+struct plan_step_info {
+    const char *name;    /* "layer1.conv" */
+    const char *phase;   /* "forward", "backward-data", "backward-weights", "norm", ... */
+    double flops;        /* nominal, for one image; 0 for elementwise steps */
+    double bytes;        /* read and written, for one image */
+};
+void plan_step_describe(const struct plan *p, int step, struct plan_step_info *info);
+void plan_step_run(struct plan *p, int step, int n);
+
+#endif
