@@ -1,7 +1,8 @@
 /* augment.h - what is done to each training image, drawn from its own random stream.
  *
  * Order as in Page's code and airbench: reflect-pad and crop, flip, cutout (zeros after
- * normalisation). A draw depends only on (seed, epoch, index of the image).
+ * normalisation). A draw depends only on (seed, epoch, index of the image), and a setting of one
+ * kind does not change the draws of another.
  */
 #ifndef KILN_DATA_AUGMENT_H
 #define KILN_DATA_AUGMENT_H
@@ -11,9 +12,9 @@
 enum flip { FLIP_NONE, FLIP_RANDOM, FLIP_ALTERNATING };
 
 struct augment {
-    int pad;             /* reflect padding; the crop moves by -pad..pad; 0: no crop */
+    int pad;             /* reflect padding; the crop moves by -pad..pad; 0: no crop; at most 31 */
     enum flip flip;
-    int cutout;          /* side of the square; 0: none */
+    int cutout;          /* side of the square, wholly inside the image; 0: none; at most 32 */
 };
 
 /* A view of one image: see struct image_view of backend/backend.h, which it mirrors. */

@@ -1,4 +1,9 @@
-/* loader.h - which images make batch `step` of an epoch: a pure function of the seed. */
+/* loader.h - which images a run uses, and in which order: pure functions of the seed.
+ *
+ * Within each class the images are put in a random order by the seed. The validation images are
+ * the first of that order and the training images follow, so the validation split is the same for
+ * every training count, and a smaller training subset is part of every larger one.
+ */
 #ifndef KILN_DATA_LOADER_H
 #define KILN_DATA_LOADER_H
 
@@ -8,21 +13,24 @@
 #include "data/dataset.h"
 
 struct subset_options {
-    uint32_t train_count;   /* 0: all; class-balanced, seeded */
-    double train_fraction;  /* 1: all; applied if train_count is 0 */
-    uint32_t validation;    /* images held out of the training split, class-balanced */
-    double label_noise;     /* share of training labels replaced by another, seeded */
+    uint32_t train_count;   /* 0: by train_fraction */
+    double train_fraction;  /* in (0, 1], of what validation leaves; used if train_count is 0 */
+    uint32_t validation;    /* images held out of the training split */
+    double label_noise;     /* in [0, 1]: chance of a training label to be replaced by another */
     uint64_t seed;
 };
 
 /* The training images that a run uses, their (possibly noisy) labels, and those held out. */
 struct selection {
-    uint32_t *train, train_count;           /* indices into images.train */
-    uint32_t *validation, validation_count;
-    uint8_t *labels;                        /* [images.train.count], noise applied */
+    uint32_t *train, train_count;           /* indices into images.train, ascending */
+    uint32_t *validation, validation_count; /* the same, disjoint from train; true labels */
+    uint8_t *labels;                        /* [images.train.count], noise applied to train */
 };
 
-/* Fails (EXIT_USAGE) when more is asked than there is. */
+/* Counts are spread over the classes as evenly as they allow: each class gives the same number; a
+ * class with too few gives all, and the others make up for it; what does not divide goes to the
+ * first classes. Fails (EXIT_USAGE) when more is asked than there is, or none would be left. The
+ * caller ends it with selection_release, which takes zero bits too. */
 int selection_init(struct selection *s, const struct images *images,
                    const struct subset_options *o, struct err *e);
 void selection_release(struct selection *s);
