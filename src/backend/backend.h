@@ -21,11 +21,9 @@
 
 #include "base/err.h"
 #include "kernels/layout.h"
+#include "kernels/tier.h"
 
 enum { LANES = 8 };
-
-/* Kernel tiers. TIER_AUTO takes the best that the machine has. */
-enum tier { TIER_AUTO, TIER_REF, TIER_AVX2, TIER_AVX512, TIER_COUNT };
 
 struct backend_options {
     enum tier tier;
@@ -223,12 +221,5 @@ struct backend_ops {
 /* Makes the CPU backend. Fails (EXIT_USAGE) when the tier is not one that the machine has. fp64
  * runs on the reference tier whatever was asked. The caller ends it with b->ops->free. */
 struct backend *backend_cpu_new(const struct backend_options *o, struct err *e);
-
-/* "ref", "avx2", "avx512"; tier_parse knows "auto" too and returns -1 for anything else. */
-const char *tier_name(enum tier t);
-int tier_parse(const char *name);
-
-/* Whether this machine can run the tier. */
-bool tier_available(enum tier t);
 
 #endif

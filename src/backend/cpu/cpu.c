@@ -1,0 +1,51 @@
+/* cpu.c - the CPU backend: made, and its table of operations put together. */
+#include "backend/cpu/cpu.h"
+
+#include <assert.h>
+
+#include "base/arena.h"
+
+static void cpu_free(struct backend *base)
+{
+    if (!base)
+        return;
+    struct cpu_backend *b = cpu_of(base);
+    big_free(b->scratch, (size_t)b->base.threads * CPU_SCRATCH);
+    big_free(b, sizeof *b);
+}
+
+static void fill_ops(struct backend_ops *ops)
+{
+    ops->free = cpu_free;
+    cpu_memory_ops(ops);
+    cpu_conv_ops(ops);
+}
+
+struct backend *backend_cpu_new(const struct backend_options *o, struct err *e)
+{
+    assert(o->threads >= 1);
+    enum tier tier = o->tier == TIER_AUTO ? tier_best() : o->tier;
+    if (o->precision == PRECISION_FP64)
+        tier = TIER_REF;
+    if (!tier_available(tier)) {
+        err_set(e, EXIT_USAGE, "this machine cannot run the kernels of tier '%s'; the best it has "
+                "is '%s'", tier_name(tier), tier_name(tier_best()));
+        return NULL;
+    }
+    struct cpu_backend *b = big_new(sizeof *b, "the backend", e);
+    if (!b)
+        return NULL;
+    b->base.ops = &b->ops;
+    b->base.tier = tier;
+    b->base.precision = o->precision;
+    b->base.threads = o->threads;
+    b->base.real_bytes = precision_bytes(o->precision);
+    kernels_init(&b->kernels, tier, o->precision);
+    fill_ops(&b->ops);
+    b->scratch = big_new((size_t)o->threads * CPU_SCRATCH, "the threads' scratch", e);
+    if (!b->scratch) {
+        cpu_free(&b->base);
+        return NULL;
+    }
+    return &b->base;
+}

@@ -1,0 +1,57 @@
+/* cpu.h - the CPU backend from within: what its operations share.
+ *
+ * Each file of this folder holds a group of operations and puts them into the table with its one
+ * public function; cpu.c calls them all. An operation cuts its work into independent items
+ * (a block of images, a row, a panel of channels), runs them with cpu_parallel, and calls kernels.
+ * What an item computes depends on the item alone, never on who runs it.
+ */
+#ifndef KILN_BACKEND_CPU_H
+#define KILN_BACKEND_CPU_H
+
+#include "backend/backend.h"
+#include "kernels/kernels.h"
+
+enum { CPU_SCRATCH = 1 << 18 }; /* bytes */
+
+struct cpu_backend {
+    struct backend base;    /* first, so that a struct backend * is one of these */
+    struct backend_ops ops;
+    struct kernels kernels;
+    char *scratch;          /* threads * CPU_SCRATCH bytes */
+};
+
+static inline struct cpu_backend *cpu_of(struct backend *b)
+{
+    return (struct cpu_backend *)(void *)b;
+}
+
+/* CPU_SCRATCH bytes, aligned to 64, that belong to one worker for the time of one item. */
+static inline void *cpu_scratch(struct cpu_backend *b, int worker)
+{
+    return b->scratch + (size_t)worker * CPU_SCRATCH;
+}
+
+/* Runs fn(ctx, item, worker) for every item in [0, count), on b's threads, each thread a range of
+ * neighbouring items; returns when all are done. worker is in [0, threads) and tells scratch apart.
+ * Must not be called from within an item. The only place of the program that starts threads. */
+typedef void (*cpu_item_fn)(void *ctx, int item, int worker);
+void cpu_parallel(struct cpu_backend *b, int count, cpu_item_fn fn, void *ctx);
+
+/* Lane l owns the blocks of 32 images [cpu_lane_begin(n, l), cpu_lane_begin(n, l + 1)). */
+static inline int cpu_lane_begin(int n, int lane)
+{
+    return (int)((long)layout_blocks(n) * lane / LANES);
+}
+
+/* How many of the images of a block are among the first n. */
+static inline int cpu_block_images(int n, int block)
+{
+    int rest = n - block * IMAGES;
+    return rest < IMAGES ? rest : IMAGES;
+}
+
+/* Each group of operations puts itself into the table. */
+void cpu_memory_ops(struct backend_ops *ops);
+void cpu_conv_ops(struct backend_ops *ops);
+
+#endif

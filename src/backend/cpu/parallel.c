@@ -1,0 +1,17 @@
+/* parallel.c - the threads of the program: see cpu_parallel in cpu.h. */
+#include <omp.h>
+
+#include "backend/cpu/cpu.h"
+
+void cpu_parallel(struct cpu_backend *b, int count, cpu_item_fn fn, void *ctx)
+{
+    int threads = b->base.threads < count ? b->base.threads : count;
+    if (threads <= 1) {
+        for (int i = 0; i < count; i++)
+            fn(ctx, i, 0);
+        return;
+    }
+#pragma omp parallel for schedule(static) num_threads(threads)
+    for (int i = 0; i < count; i++)
+        fn(ctx, i, omp_get_thread_num());
+}

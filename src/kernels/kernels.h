@@ -1,0 +1,33 @@
+/* kernels.h - every kernel that a backend calls, as one table for one tier and one precision.
+ *
+ * A kernel is single-threaded mathematics on plain pointers: it allocates nothing, starts no
+ * thread, and cannot fail. The plain C version is its specification; it exists for float and for
+ * double (one body, compiled twice). A faster version of a tier lives in a file of its own
+ * (conv__avx512.c), takes the place of the plain one in the table, and exists for float only.
+ *
+ * The table is filled from the plain versions up: what a tier does not have, it inherits from the
+ * tier below. Adding a kernel is a slot in its section's header and a line in its section's
+ * *_kernels_init.
+ *
+ * Pointers are void because one table serves both precisions. In the comments of the sections, A
+ * is the type of activations, P that of parameters and sums, CB the channels of a line.
+ */
+#ifndef KILN_KERNELS_KERNELS_H
+#define KILN_KERNELS_KERNELS_H
+
+#include "kernels/conv.h"
+#include "kernels/layout.h"
+#include "kernels/pointwise.h"
+#include "kernels/tier.h"
+
+struct kernels {
+    enum tier tier;
+    enum precision precision;
+    struct conv_kernels conv;
+    struct pointwise_kernels pointwise;
+};
+
+/* Fills the table for a tier that is available. fp64 gets the plain versions whatever the tier. */
+void kernels_init(struct kernels *k, enum tier tier, enum precision precision);
+
+#endif

@@ -1,0 +1,71 @@
+/* select.c - which tiers the machine has, and the table of kernels for one of them. */
+#include <assert.h>
+#include <string.h>
+
+#include "kernels/kernels.h"
+
+static const char *const names[TIER_COUNT] = {
+    [TIER_AUTO] = "auto",
+    [TIER_REF] = "ref",
+    [TIER_AVX2] = "avx2",
+    [TIER_AVX512] = "avx512",
+};
+
+const char *tier_name(enum tier t)
+{
+    assert(t < TIER_COUNT);
+    return names[t];
+}
+
+int tier_parse(const char *name)
+{
+    for (int t = 0; t < TIER_COUNT; t++)
+        if (strcmp(name, names[t]) == 0)
+            return t;
+    return -1;
+}
+
+/* The compiler's own test covers both the CPU's flags and the registers the system saves. */
+bool tier_available(enum tier t)
+{
+    switch (t) {
+    case TIER_AUTO:
+    case TIER_REF:
+        return true;
+    case TIER_AVX2:
+        return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+    case TIER_AVX512:
+        return tier_available(TIER_AVX2) && __builtin_cpu_supports("avx512f") &&
+               __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
+               __builtin_cpu_supports("avx512vl");
+    case TIER_COUNT:
+        break;
+    }
+    return false;
+}
+
+enum tier tier_best(void)
+{
+    enum tier best = TIER_REF;
+    for (enum tier t = TIER_AVX2; t < TIER_COUNT; t++)
+        if (tier_available(t))
+            best = t;
+    return best;
+}
+
+void kernels_init(struct kernels *k, enum tier tier, enum precision precision)
+{
+    assert(tier != TIER_AUTO && tier_available(tier));
+    k->tier = precision == PRECISION_FP64 ? TIER_REF : tier;
+    k->precision = precision;
+    conv_kernels_init(&k->conv, precision);
+    pointwise_kernels_init(&k->pointwise, precision);
+    if (k->tier >= TIER_AVX2) {
+        conv_kernels_init__avx2(&k->conv);
+        pointwise_kernels_init__avx2(&k->pointwise);
+    }
+    if (k->tier >= TIER_AVX512) {
+        conv_kernels_init__avx512(&k->conv);
+        pointwise_kernels_init__avx512(&k->pointwise);
+    }
+}
