@@ -19,4 +19,9 @@ struct cpu {
 /* Looks once at the machine; pure apart from reading /proc and /sys. */
 void cpu_detect(struct cpu *cpu);
 
+/* The processors that a cgroup grants. `membership` is the text of /proc/self/cgroup, `root` stands
+ * for /sys/fs/cgroup. Walks from the group up to the root and returns the smallest quota (v2:
+ * cpu.max; v1: cpu.cfs_quota_us / cpu.cfs_period_us); 0 if nothing limits. */
+double cpu_quota(const char *membership, const char *root);
+
 #endif

@@ -29,6 +29,13 @@ int file_writer_commit(struct file_writer *w, struct err *e);
 /* Removes the temporary; safe after a commit and on a writer of zero bits with fd = -1. */
 void file_writer_abandon(struct file_writer *w);
 
+/* Writes all of data to an open descriptor, going on after short writes and interruptions. Returns
+ * -1 with errno set; how much was written is then unknown. */
+int file_put(int fd, const void *data, size_t bytes);
+
+/* Makes the names in the folder that `path` lies in durable. */
+int file_sync_folder(const char *path, struct err *e);
+
 /* Makes `path` and the folders above it; one that exists is fine. */
 int file_make_folders(const char *path, struct err *e);
 

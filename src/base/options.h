@@ -66,8 +66,8 @@ void options_print_help(const struct option_def *table, FILE *out);
 
 const struct option_def *options_find(const struct option_def *table, const char *key);
 
-/* The nearest of a NULL-ended list of names to `name` (edit distance at most 1/3 of its length,
- * at least 1), or NULL. */
+/* The nearest of a NULL-ended list of names to `name` (edits, a swap of neighbours counting
+ * as one, at most 1/3 of its length, at least 1), or NULL. */
 const char *nearest_name(const char *name, const char *const *names);
 
 #endif

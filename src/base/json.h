@@ -1,0 +1,27 @@
+/* json.h - jansson, as kiln uses it: keys in insertion order, floats that read back exactly. */
+#ifndef KILN_BASE_JSON_H
+#define KILN_BASE_JSON_H
+
+#include <jansson.h>
+#include <stdio.h>
+
+#include "base/err.h"
+
+/* A real; JSON has no NaN and no infinity, so those become null. */
+json_t *json_number(double value);
+
+/* One line of text without its newline: floats to 9 significant digits (an fp32 reads back to the
+ * same bits). The caller frees. */
+char *json_line(const json_t *value);
+
+/* Indented text for people, ended by a newline. Returns -1 if the stream failed. */
+int json_print(const json_t *value, FILE *out);
+
+/* Writes the indented text to `path`, atomically. */
+int json_write(const json_t *value, const char *path, struct err *e);
+
+/* Reads one JSON object from a file; `code` is the error's. NULL and a sentence in e if the file
+ * cannot be read, is not JSON, or is not an object. The caller ends it with json_decref. */
+json_t *json_read(const char *path, enum exit_code code, struct err *e);
+
+#endif
