@@ -1,0 +1,42 @@
+/* checkpoint.h - the state of a run on disk.
+ *
+ * A checkpoint is two safetensors files in one folder:
+ *
+ *   step_00001200.safetensors        the weights that are evaluated, with PyTorch's names and
+ *                                    layouts (num_batches_tracked included): load_file and
+ *                                    load_state_dict take it
+ *   step_00001200.state.safetensors  what a resume needs besides: momentum.NAME, for lookahead
+ *                                    slow.NAME, for an EMA fast.NAME; step, epoch sums, seed and
+ *                                    the config's hash as metadata
+ *
+ * The state is written first and the weights last, each atomically, so a weights file without its
+ * state is never the newest. best.safetensors holds the weights of the best evaluation. A reader
+ * checks everything before it touches the trainer: a damaged or foreign file changes nothing.
+ */
+#ifndef KILN_TRAIN_CHECKPOINT_H
+#define KILN_TRAIN_CHECKPOINT_H
+
+#include "train/trainer.h"
+
+/* Writes the trainer's state to `folder` and the path of the weights file to path[4096]. */
+int checkpoint_save(struct trainer *t, const char *folder, char *path, struct err *e);
+
+/* Writes the weights alone to `path`. */
+int checkpoint_save_weights(struct trainer *t, const char *path, struct err *e);
+
+/* Puts a checkpoint, named by its weights file, into the trainer. Fails with EXIT_DATA (missing,
+ * damaged, other network) or EXIT_USAGE (made with another configuration). */
+int checkpoint_load(struct trainer *t, const char *path, struct err *e);
+
+/* Puts the weights of any safetensors file with the graph's names and shapes into m; missing
+ * num_batches_tracked is fine, other missing or surplus tensors are not. */
+int checkpoint_load_weights(struct model *m, const char *path, struct err *e);
+
+/* Path of the newest complete checkpoint of a folder; fails with EXIT_DATA if it has none. */
+int checkpoint_latest(const char *folder, char *path, struct err *e);
+
+/* Removes all but the newest `keep` checkpoints of a folder (best.safetensors stays). Errors are
+ * not reported: a file that cannot be removed is left. */
+void checkpoint_prune(const char *folder, int keep);
+
+#endif
