@@ -53,3 +53,11 @@ void log_warn(const char *format, ...)
     say("warning: ", format, ap);
     va_end(ap);
 }
+
+void log_error(const char *format, ...)
+{
+    va_list ap;
+    va_start(ap, format);
+    say("", format, ap);
+    va_end(ap);
+}

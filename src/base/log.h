@@ -14,4 +14,7 @@ void log_say(const char *format, ...) __attribute__((format(printf, 1, 2)));
 /* "kiln: warning: <text>\n" at every level. */
 void log_warn(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
+/* "kiln: <text>\n" at every level: the sentence that the program ends with. */
+void log_error(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
 #endif

@@ -383,9 +383,20 @@ out:
     return rc;
 }
 
-int options_read_environment(const struct option_def *table, void *config, struct err *e)
+static bool is_listed(const char *name, const char *const *list)
+{
+    for (; list && *list; list++)
+        if (strcmp(*list, name) == 0)
+            return true;
+    return false;
+}
+
+int options_read_environment(const struct option_def *table, void *config,
+                             const char *const *except, struct err *e)
 {
     for (const struct option_def *o = table; o->name; o++) {
+        if (is_listed(o->name, except))
+            continue;
         char variable[NAME_MAX_LENGTH + 8] = "KILN_";
         size_t n = strlen(variable);
         for (const char *p = o->name; *p && n + 1 < sizeof variable; p++)

@@ -54,8 +54,10 @@ void options_get(const struct option_def *table, const void *config, const char 
 int options_read_ini(const struct option_def *table, void *config, const char *path,
                      struct err *e);
 
-/* Sets every key that has a KILN_<KEY> environment variable. */
-int options_read_environment(const struct option_def *table, void *config, struct err *e);
+/* Sets every key that has a KILN_<KEY> environment variable, but those of `except` (NULL-ended, or
+ * NULL), whose variables mean something else. */
+int options_read_environment(const struct option_def *table, void *config,
+                             const char *const *except, struct err *e);
 
 /* Prints the resolved values as .ini text with groups as headings; reading it back gives the same
  * bits. */

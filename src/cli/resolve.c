@@ -1,0 +1,91 @@
+/* resolve.c - see resolve.h. */
+#include "cli/resolve.h"
+
+#include <ctype.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/file.h"
+
+const char *const reserved_keys[] = {"data", NULL};
+
+static int ends_with(const char *text, const char *end)
+{
+    size_t n = strlen(text), m = strlen(end);
+    return n >= m && strcmp(text + n - m, end) == 0;
+}
+
+int resolve_recipe(const char *recipe, char *path, struct err *e)
+{
+    if (strchr(recipe, '/') || ends_with(recipe, ".ini")) {
+        snprintf(path, 4096, "%s", recipe);
+        return 0;
+    }
+    const char *homes[] = {getenv("KILN_HOME"), KILN_SOURCE_DIR, KILN_SHARE_DIR};
+    for (size_t i = 0; i < sizeof homes / sizeof homes[0]; i++) {
+        if (!homes[i] || !*homes[i])
+            continue;
+        snprintf(path, 4096, "%s/recipes/%s.ini", homes[i], recipe);
+        if (file_exists(path))
+            return 0;
+    }
+    return err_set(e, EXIT_USAGE,
+                   "no recipe '%s'; it is neither a path of an .ini file nor a name from recipes/",
+                   recipe);
+}
+
+void recipe_slug(const char *recipe, char slug[64])
+{
+    const char *slash = strrchr(recipe, '/'), *name = slash ? slash + 1 : recipe;
+    size_t n = strlen(name);
+    if (ends_with(name, ".ini"))
+        n -= 4;
+    if (n > 63)
+        n = 63;
+    for (size_t i = 0; i < n; i++) {
+        unsigned char c = (unsigned char)name[i];
+        slug[i] = (char)(isalnum(c) || c == '-' || c == '_' || c == '.' ? c : '-');
+    }
+    slug[n] = 0;
+}
+
+static int apply_settings(const struct invocation *inv, int from_set, struct config *c,
+                          struct err *e)
+{
+    for (int i = 0; i < inv->setting_count; i++) {
+        const struct setting *s = &inv->settings[i];
+        if ((strcmp(s->origin, "--set") == 0) == from_set &&
+            options_set(config_options, c, s->key, s->value, s->origin, e))
+            return -1;
+    }
+    return 0;
+}
+
+static int resolve(const struct invocation *inv, const char *path, int resumed, struct config *c,
+                   struct err *e)
+{
+    config_default(c);
+    if (path && options_read_ini(config_options, c, path, e))
+        return -1;
+    if (resumed)
+        c->steps = 0;
+    if (options_read_environment(config_options, c, reserved_keys, e) ||
+        apply_settings(inv, 1, c, e) || apply_settings(inv, 0, c, e))
+        return -1;
+    return config_check(c, e);
+}
+
+int resolve_config(const struct invocation *inv, const char *recipe, struct config *c,
+                   struct err *e)
+{
+    char path[4096];
+    if (recipe && resolve_recipe(recipe, path, e))
+        return -1;
+    return resolve(inv, recipe ? path : NULL, 0, c, e);
+}
+
+int resolve_resumed(const struct invocation *inv, const char *ini, struct config *c,
+                    struct err *e)
+{
+    return resolve(inv, ini, 1, c, e);
+}

@@ -1,0 +1,28 @@
+/* resolve.h - one configuration out of everything that sets it. */
+#ifndef KILN_CLI_RESOLVE_H
+#define KILN_CLI_RESOLVE_H
+
+#include "cli/cli.h"
+#include "train/config.h"
+
+/* Keys whose KILN_ variable means something else (KILN_DATA is where images lie). NULL-ended. */
+extern const char *const reserved_keys[];
+
+/* Resolves a recipe: option > --set > KILN_* environment > recipe > default, then checks the whole.
+ * `recipe` is the path of an .ini file, or a name from recipes/ (looked for in KILN_HOME, the
+ * source tree, the installed share folder); NULL: defaults only. */
+int resolve_config(const struct invocation *inv, const char *recipe, struct config *c,
+                   struct err *e);
+
+/* The same, but for a run that is taken up again: `steps`, which only says where the last call
+ * stopped, starts from its default. */
+int resolve_resumed(const struct invocation *inv, const char *ini, struct config *c,
+                    struct err *e);
+
+/* Finds the file that a recipe's name means: path[4096]. */
+int resolve_recipe(const char *recipe, char *path, struct err *e);
+
+/* The recipe's name for a run directory: "recipes/dawn-128.ini" -> "dawn-128". */
+void recipe_slug(const char *recipe, char slug[64]);
+
+#endif
