@@ -9,17 +9,21 @@ static void NAME(gather)(int count, const struct conv_tap *taps, int c, int imag
     enum { CB = NAME(CB) };
     assert(count >= 0 && c > 0 && images > 0 && images <= IMAGES);
     assert(lines > 0 && lines <= PANEL_LINES);
+    int width = lines * CB;
     for (int i = 0; i < images; i++) {
-        for (int j = 0; j < lines * CB; j++) {
-            REAL *out = (REAL *)y + (j / CB * IMAGES + i) * CB + j % CB;
-            REAL sum = add ? *out : bias ? ((const REAL *)bias)[j] : 0;
-            for (int t = 0; t < count; t++) {
-                const REAL *x = taps[t].x, *w = taps[t].w;
-                for (int cc = 0; cc < c; cc++)
-                    sum += x[(cc / CB * IMAGES + i) * CB + cc % CB] * w[cc * lines * CB + j];
-            }
-            *out = sum;
+        REAL sum[PANEL_LINES * CB];
+        for (int j = 0; j < width; j++)
+            sum[j] = add    ? ((REAL *)y)[(j / CB * IMAGES + i) * CB + j % CB]
+                     : bias ? ((const REAL *)bias)[j]
+                            : 0;
+        for (int t = 0; t < count; t++) {
+            const REAL *x = taps[t].x, *w = taps[t].w;
+            for (int cc = 0; cc < c; cc++, w += width)
+                for (int j = 0; j < width; j++)
+                    sum[j] += x[(cc / CB * IMAGES + i) * CB + cc % CB] * w[j];
         }
+        for (int j = 0; j < width; j++)
+            ((REAL *)y)[(j / CB * IMAGES + i) * CB + j % CB] = sum[j];
     }
 }
 
@@ -29,18 +33,18 @@ static void NAME(outer)(int pixels, int images, const void *x, size_t x_step, in
     enum { CB = NAME(CB) };
     assert(pixels > 0 && images > 0 && images <= IMAGES);
     assert(c > 0 && c <= CB && lines > 0 && lines <= PANEL_LINES);
+    int width = lines * CB;
     for (int cc = 0; cc < c; cc++) {
-        for (int j = 0; j < lines * CB; j++) {
-            REAL sum = 0;
-            for (int p = 0; p < pixels; p++) {
-                const REAL *a = (const REAL *)x + (size_t)p * x_step + cc;
-                const REAL *b = (const REAL *)dy + (size_t)p * dy_step + j / CB * IMAGES * CB +
-                                j % CB;
-                for (int i = 0; i < images; i++)
-                    sum += a[i * CB] * b[i * CB];
-            }
-            ((REAL *)dw)[cc * lines * CB + j] += sum;
+        REAL sum[PANEL_LINES * CB] = {0};
+        for (int p = 0; p < pixels; p++) {
+            const REAL *a = (const REAL *)x + (size_t)p * x_step + cc;
+            const REAL *b = (const REAL *)dy + (size_t)p * dy_step;
+            for (int i = 0; i < images; i++)
+                for (int j = 0; j < width; j++)
+                    sum[j] += a[i * CB] * b[(j / CB * IMAGES + i) * CB + j % CB];
         }
+        for (int j = 0; j < width; j++)
+            ((REAL *)dw)[cc * width + j] += sum[j];
     }
 }
 

@@ -1,0 +1,447 @@
+/* test_conv.c - the convolution of the CPU backend, every tier, all three passes, against a naive
+ * convolution in double precision.
+ *
+ * Tolerance: a sum of m products in precision eps, in any order, is off by at most
+ * gamma_m * sum |a| |b|, gamma_m = m eps / (1 - m eps) (Higham, Accuracy and Stability of Numerical
+ * Algorithms, 2002, eq. 3.5); the naive sum in double by gamma_m with eps = 2^-53. */
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "backend/backend.h"
+#include "base/arena.h"
+#include "base/rng.h"
+
+enum { GUARD = 4096, GUARD_BYTE = 0xa5, RANDOM_CASES = 80 };
+
+/* Memory between two guards, filled with a byte that makes a NaN of every float. */
+struct guarded {
+    unsigned char *base;
+    size_t bytes;
+};
+
+static void *guarded_new(struct guarded *g, size_t bytes)
+{
+    size_t rounded = (bytes + LINE - 1) / LINE * LINE;
+    g->bytes = bytes;
+    g->base = aligned_alloc(LINE, rounded + 2 * GUARD);
+    assert_non_null(g->base);
+    memset(g->base, GUARD_BYTE, rounded + 2 * GUARD);
+    memset(g->base + GUARD, 0xff, bytes);
+    return g->base + GUARD;
+}
+
+static void guarded_free(struct guarded *g)
+{
+    for (size_t i = 0; i < GUARD; i++) {
+        assert_int_equal(g->base[i], GUARD_BYTE);
+        assert_int_equal(g->base[GUARD + g->bytes + i], GUARD_BYTE);
+    }
+    free(g->base);
+}
+
+/* A problem in PyTorch's dense order: x [n,c,h,w], dy [n,k,p,q], w [k,c,r,s], bias [k]. */
+struct problem {
+    struct conv_shape s;
+    int n;
+    double *x, *dy, *w, *bias;
+};
+
+static double *random_values(struct rng *r, size_t count)
+{
+    double *v = xmalloc(count * sizeof *v);
+    for (size_t i = 0; i < count; i++)
+        v[i] = (double)(float)(rng_uniform(r) * 2 - 1);
+    return v;
+}
+
+static size_t product(int a, int b, int c, int d)
+{
+    return (size_t)a * (size_t)b * (size_t)c * (size_t)d;
+}
+
+static void problem_init(struct problem *m, const struct conv_shape *s, int n, uint32_t seed)
+{
+    struct rng r = rng_at(1, RNG_TEST, seed, 1);
+    m->s = *s;
+    m->n = n;
+    m->x = random_values(&r, product(n, s->c, s->h, s->w));
+    m->dy = random_values(&r, product(n, s->k, s->p, s->q));
+    m->w = random_values(&r, product(s->k, s->c, s->r, s->s));
+    m->bias = random_values(&r, (size_t)s->k);
+}
+
+static void problem_release(struct problem *m)
+{
+    free(m->x);
+    free(m->dy);
+    free(m->w);
+    free(m->bias);
+}
+
+/* An exact value, the sum of its terms' magnitudes, and how many terms it has. */
+struct sum {
+    double value, magnitude;
+    int terms;
+};
+
+static void sum_add(struct sum *s, double a, double b)
+{
+    s->value += a * b;
+    s->magnitude += fabs(a * b);
+    s->terms++;
+}
+
+struct expected {
+    struct sum *y, *dx, *dw, *dbias;
+};
+
+/* Walks over every product of the convolution once and lets it take part in all three passes. */
+static void expected_init(struct expected *e, const struct problem *m)
+{
+    const struct conv_shape *s = &m->s;
+    e->y = xcalloc(product(m->n, s->k, s->p, s->q), sizeof *e->y);
+    e->dx = xcalloc(product(m->n, s->c, s->h, s->w), sizeof *e->dx);
+    e->dw = xcalloc(product(s->k, s->c, s->r, s->s), sizeof *e->dw);
+    e->dbias = xcalloc((size_t)s->k, sizeof *e->dbias);
+    for (int i = 0; i < m->n; i++)
+    for (int k = 0; k < s->k; k++)
+    for (int p = 0; p < s->p; p++)
+    for (int q = 0; q < s->q; q++) {
+        size_t at_y = ((size_t)(i * s->k + k) * s->p + p) * s->q + q;
+        sum_add(&e->y[at_y], m->bias[k], 1);
+        sum_add(&e->dbias[k], m->dy[at_y], 1);
+        for (int c = 0; c < s->c; c++)
+        for (int r = 0; r < s->r; r++)
+        for (int t = 0; t < s->s; t++) {
+            int h = p * s->stride + r - s->pad, w = q * s->stride + t - s->pad;
+            if (h < 0 || h >= s->h || w < 0 || w >= s->w)
+                continue;
+            size_t at_x = ((size_t)(i * s->c + c) * s->h + h) * s->w + w;
+            size_t at_w = ((size_t)(k * s->c + c) * s->r + r) * s->s + t;
+            sum_add(&e->y[at_y], m->x[at_x], m->w[at_w]);
+            sum_add(&e->dx[at_x], m->dy[at_y], m->w[at_w]);
+            sum_add(&e->dw[at_w], m->dy[at_y], m->x[at_x]);
+        }
+    }
+}
+
+static void expected_release(struct expected *e)
+{
+    free(e->y);
+    free(e->dx);
+    free(e->dw);
+    free(e->dbias);
+}
+
+static double gamma_bound(int m, double eps)
+{
+    return m * eps / (1 - m * eps);
+}
+
+static void check(const char *what, const struct backend *b, const struct problem *m,
+                  const double *got, const struct sum *want, size_t count)
+{
+    const struct conv_shape *s = &m->s;
+    double eps = b->precision == PRECISION_FP64 ? 0x1p-53 : 0x1p-24;
+    for (size_t i = 0; i < count; i++) {
+        double bound = (gamma_bound(want[i].terms, eps) + gamma_bound(want[i].terms, 0x1p-53)) *
+                       want[i].magnitude;
+        if (fabs(got[i] - want[i].value) <= bound)
+            continue;
+        fail_msg("%s[%zu] of tier %s fp%d is %.9g, not %.9g +- %.1e (n %d, %dx%dx%d -> %dx%dx%d, "
+                 "filter %dx%d, stride %d, pad %d)", what, i, tier_name(b->tier),
+                 (int)b->real_bytes * 8, got[i], want[i].value, bound, m->n, s->c, s->h, s->w, s->k,
+                 s->p, s->q, s->r, s->s, s->stride, s->pad);
+    }
+}
+
+/* What the backend made of a problem, still in its own layout. */
+struct outcome {
+    struct backend *b;
+    struct guarded memory[8];
+    int used;
+    struct map y, dx;
+    void *dw, *dbias;
+};
+
+static void *outcome_memory(struct outcome *o, size_t bytes)
+{
+    assert_true(o->used < 8);
+    return guarded_new(&o->memory[o->used++], bytes);
+}
+
+static struct map outcome_map(struct outcome *o, int n, int c, int h, int w)
+{
+    return (struct map){outcome_memory(o, layout_bytes(o->b->precision, n, h, w, c)), c, h, w};
+}
+
+/* Runs all three passes. Images past n of x and dy are NaN: no sum may read them. */
+static void outcome_init(struct outcome *o, const struct problem *m, enum tier tier,
+                         enum precision precision, int threads)
+{
+    const struct conv_shape *s = &m->s;
+    struct backend_options options = {.tier = tier, .precision = precision, .threads = threads};
+    struct err e;
+    struct backend *b = backend_cpu_new(&options, &e);
+    assert_non_null(b);
+    o->b = b;
+    o->used = 0;
+    size_t weights = product(s->k, s->c, s->r, s->s), real = b->real_bytes;
+    struct guarded held[6];
+    struct map x = {guarded_new(&held[0], layout_bytes(precision, m->n, s->h, s->w, s->c)), s->c,
+                    s->h, s->w};
+    struct map dy = {guarded_new(&held[1], layout_bytes(precision, m->n, s->p, s->q, s->k)), s->k,
+                     s->p, s->q};
+    void *w = guarded_new(&held[2], weights * real);
+    void *bias = guarded_new(&held[3], (size_t)s->k * real);
+    void *packed = guarded_new(&held[4], b->ops->conv_packed_bytes(b, s, true));
+    void *workspace = guarded_new(&held[5], b->ops->conv_workspace(b, m->n, s));
+    o->y = outcome_map(o, m->n, s->k, s->p, s->q);
+    o->dx = outcome_map(o, m->n, s->c, s->h, s->w);
+    o->dw = outcome_memory(o, weights * real);
+    o->dbias = outcome_memory(o, (size_t)s->k * real);
+    b->ops->write_map(b, m->n, &x, m->x);
+    b->ops->write_map(b, m->n, &dy, m->dy);
+    b->ops->write_reals(b, w, m->w, weights);
+    b->ops->write_reals(b, bias, m->bias, (size_t)s->k);
+
+    b->ops->conv_pack(b, s, w, true, packed);
+    b->ops->conv_forward(b, m->n, s, &x, packed, bias, &o->y);
+    b->ops->conv_backward_data(b, m->n, s, &dy, packed, &o->dx);
+    b->ops->conv_backward_weights(b, m->n, s, &x, &dy, o->dw, o->dbias, workspace);
+    for (int i = 0; i < 6; i++)
+        guarded_free(&held[i]);
+}
+
+static void outcome_release(struct outcome *o)
+{
+    for (int i = 0; i < o->used; i++)
+        guarded_free(&o->memory[i]);
+    o->b->ops->free(o->b);
+}
+
+static void check_map(const char *what, const struct outcome *o, const struct problem *m,
+                      const struct map *map, const struct sum *want)
+{
+    size_t count = product(m->n, map->c, map->h, map->w);
+    double *got = xmalloc(count * sizeof *got);
+    o->b->ops->read_map(o->b, m->n, got, map);
+    check(what, o->b, m, got, want, count);
+    free(got);
+    enum precision p = o->b->precision;
+    int channels = layout_cblocks(p, map->c) * layout_cb(p);
+    for (int i = 0; i < m->n; i++)
+        for (int y = 0; y < map->h; y++)
+            for (int x = 0; x < map->w; x++)
+                for (int c = map->c; c < channels; c++) {
+                    size_t at = layout_at(p, map->h, map->w, map->c, i, y, x, c);
+                    static const char zero[8];
+                    assert_memory_equal((char *)map->data + at * o->b->real_bytes, zero,
+                                        o->b->real_bytes);
+                }
+}
+
+static void check_reals(const char *what, const struct outcome *o, const struct problem *m,
+                        const void *reals, const struct sum *want, size_t count)
+{
+    double *got = xmalloc(count * sizeof *got);
+    o->b->ops->read_reals(o->b, got, reals, count);
+    check(what, o->b, m, got, want, count);
+    free(got);
+}
+
+static void check_problem(const struct problem *m, const struct expected *e, enum tier tier,
+                          enum precision precision, int threads)
+{
+    const struct conv_shape *s = &m->s;
+    struct outcome o;
+    outcome_init(&o, m, tier, precision, threads);
+    check_map("y", &o, m, &o.y, e->y);
+    check_map("dx", &o, m, &o.dx, e->dx);
+    check_reals("dw", &o, m, o.dw, e->dw, product(s->k, s->c, s->r, s->s));
+    check_reals("dbias", &o, m, o.dbias, e->dbias, (size_t)s->k);
+    outcome_release(&o);
+}
+
+/* Fills p and q, `trim` rows and columns fewer than the input allows. */
+static struct conv_shape shape_of(int c, int h, int w, int k, int r, int s, int stride, int pad,
+                                  int trim)
+{
+    struct conv_shape v = {.c = c, .h = h, .w = w, .k = k, .r = r, .s = s, .stride = stride,
+                           .pad = pad};
+    v.p = (h + 2 * pad - r) / stride + 1;
+    v.q = (w + 2 * pad - s) / stride + 1;
+    v.p -= trim && v.p > trim ? trim : 0;
+    v.q -= trim && v.q > trim ? trim : 0;
+    return v;
+}
+
+static int pick(struct rng *r, const int *from, uint32_t count)
+{
+    return from[rng_below(r, count)];
+}
+
+static double products(const struct conv_shape *s, int n)
+{
+    return (double)product(s->p, s->q, s->r, s->s) * s->c * s->k * n;
+}
+
+/* A random shape of at most a million products. */
+static struct conv_shape random_shape(struct rng *r, int *n)
+{
+    static const int channels[] = {1, 3, 10, 16, 24, 31, 32, 33, 48, 64, 65};
+    static const int images[] = {1, 5, 8, 31, 32, 33, 70};
+    for (;;) {
+        int h = 1 + (int)rng_below(r, 9), w = 1 + (int)rng_below(r, 9);
+        int kind = (int)rng_below(r, 5), pad = (int)rng_below(r, 2);
+        int fr = kind < 4 ? 1 + (int)rng_below(r, 3) : h, fs = kind < 3 ? fr : kind < 4 ? 2 : w;
+        if (kind == 4)
+            pad = 0;
+        if (h + 2 * pad < fr || w + 2 * pad < fs)
+            continue;
+        struct conv_shape s =
+            shape_of(pick(r, channels, 11), h, w, pick(r, channels, 11), fr, fs,
+                     1 + (int)rng_below(r, 2), pad, (int)rng_below(r, 3) == 0);
+        *n = pick(r, images, 7);
+        if (products(&s, *n) <= 1e6)
+            return s;
+    }
+}
+
+/* Shapes of real networks, narrow; whole-map filters of more taps than one kernel call takes. */
+static const struct {
+    int c, h, w, k, r, s, stride, pad, trim, n;
+} fixed[] = {
+    {3, 9, 9, 24, 2, 2, 1, 0, 0, 33},   {24, 9, 9, 64, 3, 3, 1, 1, 1, 5},
+    {64, 3, 3, 64, 3, 3, 1, 1, 0, 40},  {32, 8, 8, 64, 3, 3, 2, 1, 0, 8},
+    {32, 8, 8, 64, 1, 1, 2, 0, 0, 8},   {65, 1, 1, 10, 1, 1, 1, 0, 0, 300},
+    {31, 9, 9, 10, 9, 9, 1, 0, 0, 33},  {2, 20, 13, 3, 20, 13, 1, 0, 0, 9},
+    {3, 17, 9, 64, 3, 3, 1, 1, 0, 1},   {100, 2, 2, 70, 3, 3, 1, 1, 0, 70},
+    {130, 1, 2, 100, 1, 1, 1, 0, 0, 65}, {16, 5, 5, 16, 3, 3, 1, 0, 0, 260},
+};
+
+enum { FIXED_CASES = sizeof fixed / sizeof fixed[0], CASES = FIXED_CASES + RANDOM_CASES };
+
+static struct test_case {
+    struct problem m;
+    struct expected e;
+} cases[CASES];
+
+static int make_cases(void **state)
+{
+    (void)state;
+    struct rng r = rng_at(1, RNG_TEST, 0, 0);
+    for (int i = 0; i < CASES; i++) {
+        struct conv_shape s;
+        int n;
+        if (i < FIXED_CASES) {
+            s = shape_of(fixed[i].c, fixed[i].h, fixed[i].w, fixed[i].k, fixed[i].r, fixed[i].s,
+                         fixed[i].stride, fixed[i].pad, fixed[i].trim);
+            n = fixed[i].n;
+        } else {
+            s = random_shape(&r, &n);
+        }
+        problem_init(&cases[i].m, &s, n, (uint32_t)i);
+        expected_init(&cases[i].e, &cases[i].m);
+    }
+    return 0;
+}
+
+static int free_cases(void **state)
+{
+    (void)state;
+    for (int i = 0; i < CASES; i++) {
+        problem_release(&cases[i].m);
+        expected_release(&cases[i].e);
+    }
+    return 0;
+}
+
+static void check_tier(enum tier tier, enum precision precision)
+{
+    if (!tier_available(tier)) {
+        printf("skipped: this machine cannot run tier %s\n", tier_name(tier));
+        skip();
+    }
+    for (int i = 0; i < CASES; i++)
+        check_problem(&cases[i].m, &cases[i].e, tier, precision, 1 + i % 3);
+}
+
+static void test_conv__reference_matches_naive(void **state)
+{
+    (void)state;
+    check_tier(TIER_REF, PRECISION_FP32);
+}
+
+static void test_conv__double_matches_naive(void **state)
+{
+    (void)state;
+    check_tier(TIER_REF, PRECISION_FP64);
+}
+
+static void test_conv__avx2_matches_naive(void **state)
+{
+    (void)state;
+    check_tier(TIER_AVX2, PRECISION_FP32);
+}
+
+static void test_conv__avx512_matches_naive(void **state)
+{
+    (void)state;
+    check_tier(TIER_AVX512, PRECISION_FP32);
+}
+
+static void assert_same_bits(const struct outcome *a, const struct outcome *b)
+{
+    assert_int_equal(a->used, b->used);
+    for (int i = 0; i < a->used; i++)
+        assert_memory_equal(a->memory[i].base, b->memory[i].base, a->memory[i].bytes + 2 * GUARD);
+}
+
+/* 300 images are ten blocks: lanes of one and of two. */
+static void test_conv__threads_do_not_change_a_bit(void **state)
+{
+    (void)state;
+    const struct conv_shape shapes[] = {
+        shape_of(24, 4, 5, 65, 3, 3, 1, 1, 0),
+        shape_of(65, 3, 3, 10, 3, 3, 2, 1, 0),
+    };
+    static const int images[] = {300, 33}, threads[] = {2, 3, 8};
+    for (size_t i = 0; i < 2; i++) {
+        struct problem m;
+        problem_init(&m, &shapes[i], images[i], (uint32_t)i);
+        for (enum tier tier = TIER_REF; tier < TIER_COUNT; tier++) {
+            if (!tier_available(tier))
+                continue;
+            struct outcome one, many;
+            outcome_init(&one, &m, tier, PRECISION_FP32, 1);
+            for (size_t t = 0; t < 3; t++) {
+                outcome_init(&many, &m, tier, PRECISION_FP32, threads[t]);
+                assert_same_bits(&one, &many);
+                outcome_release(&many);
+            }
+            outcome_release(&one);
+        }
+        problem_release(&m);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_conv__reference_matches_naive),
+        cmocka_unit_test(test_conv__double_matches_naive),
+        cmocka_unit_test(test_conv__avx2_matches_naive),
+        cmocka_unit_test(test_conv__avx512_matches_naive),
+        cmocka_unit_test(test_conv__threads_do_not_change_a_bit),
+    };
+    return cmocka_run_group_tests(tests, make_cases, free_cases);
+}
