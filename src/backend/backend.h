@@ -21,6 +21,7 @@
 
 #include "base/err.h"
 #include "kernels/layout.h"
+#include "kernels/shapes.h"
 #include "kernels/tier.h"
 
 enum { LANES = 8 };
@@ -55,8 +56,6 @@ struct conv_shape {
     int r, s, stride, pad;
 };
 
-enum activation { ACT_NONE, ACT_RELU, ACT_GELU, ACT_SILU, ACT_CELU };
-
 /* Batch normalisation, optionally followed by an activation: z = scale * (x - mean) * rstd + bias,
  * y = act(z), rstd = 1 / sqrt(var + eps), var biased (divided by the count).
  * With groups > 1 (ghost batch norm) the images [g*n/groups, (g+1)*n/groups) have statistics of
@@ -76,38 +75,6 @@ struct norm_tensors {
     const void *bias;     /* P [c], NULL means 0 */
     void *mean, *rstd;    /* P [groups, c]: written by norm_statistics, read by the rest */
     void *running_mean, *running_var; /* P [c]; var unbiased, as PyTorch keeps it */
-};
-
-/* Window pooling without padding; h = (H - window) / stride + 1, floor. Global pooling has
- * window = H. Max pooling keeps the position of the first maximum, row-major, in one byte per
- * output element (map of bytes, same order of elements as y); a NaN is a maximum. */
-struct pool_shape {
-    int c, h, w;          /* input */
-    int p, q;             /* output */
-    int window, stride;   /* window * window <= 256 */
-};
-
-/* How one training image is cut from the stored one: shift (dy, dx) in [-pad, pad] of a window on
- * the image reflected at its borders (PyTorch's mode="reflect"), then a mirror image, then a
- * square of zeros (after normalisation) with its corner at (cut_y, cut_x); cut = 0: none. */
-struct image_view {
-    uint32_t index;       /* which stored image */
-    int8_t dy, dx;
-    uint8_t flip;
-    uint8_t cut_y, cut_x, cut;
-};
-
-/* The stored images: bytes [count, c, h, w] in device memory, normalised as (v - mean) * inv_std
- * with v in 0..255. c is 1 or 3. */
-struct image_store {
-    const uint8_t *pixels;
-    int c, h, w;
-    float mean[3], inv_std[3];
-};
-
-struct sgd_step {
-    double lr, weight_decay, momentum;
-    bool nesterov;
 };
 
 struct backend_ops {
@@ -151,7 +118,9 @@ struct backend_ops {
                                   void *workspace);
 
     /* Batch norm. statistics: fills t->mean and t->rstd from x and moves the running statistics
-     * (with groups, by the mean over groups of each group's mean and unbiased variance);
+     * (with groups, by the mean over groups of each group's mean and unbiased variance; a group
+     * of one value counts as variance 0; a group without images is left out and gets mean and
+     * rstd 0); of a frozen norm it is use_running;
      * use_running: fills them from the running statistics, for evaluation and frozen norms.
      * backward: from x (the input) and dy (of the activation's output) makes dscale[c] and
      * dbias[c] (each may be NULL) and dx (data may be NULL: not wanted). dx may be dy. */

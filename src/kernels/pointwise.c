@@ -1,20 +1,13 @@
-/* pointwise.c - the plain versions of pointwise.h: one body, compiled for float and for double. */
+/* pointwise.c - the table of pointwise.h, put together from its parts. */
 #include "kernels/pointwise.h"
-
-#define REAL float
-#define NAME(name) name##_fp32
-#include "kernels/pointwise_body.h"
-#undef REAL
-#undef NAME
-
-#define REAL double
-#define NAME(name) name##_fp64
-#include "kernels/pointwise_body.h"
 
 void pointwise_kernels_init(struct pointwise_kernels *k, enum precision p)
 {
-    if (p == PRECISION_FP32)
-        pointwise_init_fp32(k);
-    else
-        pointwise_init_fp64(k);
+    norm_kernels_init(k, p);
+    activation_kernels_init(k, p);
+    pool_kernels_init(k, p);
+    combine_kernels_init(k, p);
+    loss_kernels_init(k, p);
+    images_kernels_init(k, p);
+    optimise_kernels_init(k, p);
 }

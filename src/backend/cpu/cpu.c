@@ -19,6 +19,13 @@ static void fill_ops(struct backend_ops *ops)
     ops->free = cpu_free;
     cpu_memory_ops(ops);
     cpu_conv_ops(ops);
+    cpu_images_ops(ops);
+    cpu_norm_ops(ops);
+    cpu_activation_ops(ops);
+    cpu_pool_ops(ops);
+    cpu_combine_ops(ops);
+    cpu_loss_ops(ops);
+    cpu_optimise_ops(ops);
 }
 
 struct backend *backend_cpu_new(const struct backend_options *o, struct err *e)

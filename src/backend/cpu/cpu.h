@@ -50,8 +50,22 @@ static inline int cpu_block_images(int n, int block)
     return rest < IMAGES ? rest : IMAGES;
 }
 
+/* Part `part` of `parts` nearly equal parts of [0, count): begins here and ends where the next
+ * begins. */
+static inline size_t cpu_part_begin(size_t count, int part, int parts)
+{
+    return count * (size_t)part / (size_t)parts;
+}
+
 /* Each group of operations puts itself into the table. */
 void cpu_memory_ops(struct backend_ops *ops);
 void cpu_conv_ops(struct backend_ops *ops);
+void cpu_images_ops(struct backend_ops *ops);
+void cpu_norm_ops(struct backend_ops *ops);
+void cpu_activation_ops(struct backend_ops *ops);
+void cpu_pool_ops(struct backend_ops *ops);
+void cpu_combine_ops(struct backend_ops *ops);
+void cpu_loss_ops(struct backend_ops *ops);
+void cpu_optimise_ops(struct backend_ops *ops);
 
 #endif

@@ -1,0 +1,72 @@
+/* activation.c - the activations in double precision, and the plain kernels made of them: one
+ * body, compiled for float and for double. */
+#include "kernels/pointwise.h"
+
+#include <assert.h>
+#include <math.h>
+
+/* Phi(x), the standard normal distribution function; through erfc, so that its tail keeps its
+ * relative precision. */
+static double normal_below(double x)
+{
+    return 0.5 * erfc(x * -0.70710678118654752440); /* 1 / sqrt(2) */
+}
+
+static double logistic(double x)
+{
+    return 1 / (1 + exp(-x));
+}
+
+double activation_value(enum activation act, double param, double x)
+{
+    switch (act) {
+    case ACT_NONE:
+        return x;
+    case ACT_RELU:
+        return 0 > x ? 0 : x;
+    case ACT_GELU:
+        return x * normal_below(x);
+    case ACT_SILU:
+        return x * logistic(x);
+    case ACT_CELU:
+        return x < 0 ? param * expm1(x / param) : x;
+    }
+    assert(!"an activation");
+    return 0;
+}
+
+double activation_slope(enum activation act, double param, double x)
+{
+    switch (act) {
+    case ACT_NONE:
+        return 1;
+    case ACT_RELU:
+        return x <= 0 ? 0 : 1;
+    case ACT_GELU: /* Phi(x) + x * phi(x), phi(x) = exp(-x^2 / 2) / sqrt(2 pi) */
+        return normal_below(x) + x * exp(-0.5 * x * x) * 0.39894228040143267794;
+    case ACT_SILU:
+        return logistic(x) * (1 + x * logistic(-x));
+    case ACT_CELU:
+        return x < 0 ? exp(x / param) : 1;
+    }
+    assert(!"an activation");
+    return 0;
+}
+
+#define REAL float
+#define NAME(name) name##_fp32
+#include "kernels/activation_body.h"
+#undef REAL
+#undef NAME
+
+#define REAL double
+#define NAME(name) name##_fp64
+#include "kernels/activation_body.h"
+
+void activation_kernels_init(struct pointwise_kernels *k, enum precision p)
+{
+    if (p == PRECISION_FP32)
+        activation_init_fp32(k);
+    else
+        activation_init_fp64(k);
+}

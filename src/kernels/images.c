@@ -1,0 +1,34 @@
+/* images.c - the plain versions of loading images: one body, compiled for float and for double. */
+#include "kernels/pointwise.h"
+
+#include <assert.h>
+#include <string.h>
+
+enum { ROW_MAX = 64 }; /* pixels of a row */
+
+/* i in [-(size-1), 2*(size-1)] mirrored into [0, size) at the first and last pixel. */
+static int reflect(int i, int size)
+{
+    i = i < 0 ? -i : i;
+    i = i >= size ? 2 * (size - 1) - i : i;
+    assert(0 <= i && i < size);
+    return i;
+}
+
+#define REAL float
+#define NAME(name) name##_fp32
+#include "kernels/images_body.h"
+#undef REAL
+#undef NAME
+
+#define REAL double
+#define NAME(name) name##_fp64
+#include "kernels/images_body.h"
+
+void images_kernels_init(struct pointwise_kernels *k, enum precision p)
+{
+    if (p == PRECISION_FP32)
+        images_init_fp32(k);
+    else
+        images_init_fp64(k);
+}

@@ -1,0 +1,45 @@
+/* images_body.h - the body of images.c for one type: REAL the type, NAME(x) x's name. */
+
+/* Row y of one view, normalised: row[x][4], the channels past c zero. */
+static void NAME(view_row)(const struct image_store *s, const struct image_view *v, int y,
+                           REAL row[][4])
+{
+    size_t plane = (size_t)s->h * (size_t)s->w;
+    const uint8_t *pixels = s->pixels + v->index * (size_t)s->c * plane +
+                            (size_t)reflect(y + v->dy, s->h) * (size_t)s->w;
+    for (int x = 0; x < s->w; x++) {
+        int column = reflect((v->flip ? s->w - 1 - x : x) + v->dx, s->w);
+        for (int c = 0; c < s->c; c++) {
+            REAL value = (REAL)pixels[(size_t)c * plane + (size_t)column];
+            row[x][c] = (value - (REAL)s->mean[c]) * (REAL)s->inv_std[c];
+        }
+        for (int c = s->c; c < 4; c++)
+            row[x][c] = 0;
+    }
+    if (y >= v->cut_y && y < v->cut_y + v->cut)
+        for (int x = v->cut_x; x < v->cut_x + v->cut && x < s->w; x++)
+            memset(row[x], 0, sizeof row[x]);
+}
+
+static void NAME(load_images)(const struct image_store *s, int images,
+                              const struct image_view *views, int y, void *vx)
+{
+    enum { CB = LINE / (int)sizeof(REAL) };
+    assert(images >= 0 && images <= IMAGES && (s->c == 1 || s->c == 3));
+    assert(s->w <= ROW_MAX && 0 <= y && y < s->h);
+    REAL rows[IMAGES][ROW_MAX][4] = {0};
+    for (int i = 0; i < images; i++)
+        NAME(view_row)(s, &views[i], y, rows[i]);
+    REAL *out = vx;
+    for (int x = 0; x < s->w; x++) {
+        for (int i = 0; i < IMAGES; i++, out += CB) {
+            memset(out, 0, LINE);
+            memcpy(out, rows[i][x], sizeof rows[i][x]);
+        }
+    }
+}
+
+static void NAME(images_init)(struct pointwise_kernels *k)
+{
+    k->load_images = NAME(load_images);
+}

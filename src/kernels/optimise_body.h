@@ -1,0 +1,65 @@
+/* optimise_body.h - the body of optimise.c for one type: REAL the type, NAME(x) x's name. */
+
+static void NAME(sgd)(size_t count, const struct sgd_step *s, void *vw, const void *vg, void *vm)
+{
+    REAL lr = (REAL)s->lr, decay = (REAL)s->weight_decay, mu = (REAL)s->momentum;
+    REAL *restrict w = vw, *restrict m = vm;
+    const REAL *restrict g = vg;
+    assert(m || s->momentum == 0);
+    if (s->momentum == 0) {
+        for (size_t i = 0; i < count; i++)
+            w[i] -= lr * (g[i] + decay * w[i]);
+        return;
+    }
+    if (s->nesterov) {
+        for (size_t i = 0; i < count; i++) {
+            REAL d = g[i] + decay * w[i];
+            m[i] = mu * m[i] + d;
+            w[i] -= lr * (d + mu * m[i]);
+        }
+        return;
+    }
+    for (size_t i = 0; i < count; i++) {
+        m[i] = mu * m[i] + (g[i] + decay * w[i]);
+        w[i] -= lr * m[i];
+    }
+}
+
+static void NAME(average)(size_t count, double decay, const void *vsrc, void *vdst)
+{
+    const REAL *restrict src = vsrc;
+    REAL *restrict dst = vdst, keep = (REAL)decay, take = (REAL)(1 - decay);
+    for (size_t i = 0; i < count; i++)
+        dst[i] = keep * dst[i] + take * src[i];
+}
+
+static void NAME(multiply)(size_t count, double factor, void *vx)
+{
+    REAL *x = vx, f = (REAL)factor;
+    for (size_t i = 0; i < count; i++)
+        x[i] *= f;
+}
+
+static size_t NAME(first_nonfinite)(size_t count, const void *vx)
+{
+    const REAL *x = vx;
+    enum { STRETCH = 1024 }; /* long enough to be looked at without a branch per element */
+    for (size_t start = 0; start < count; start += STRETCH) {
+        size_t end = count - start < STRETCH ? count : start + STRETCH;
+        REAL sum = 0; /* x - x is 0 for a finite x and NaN for others */
+        for (size_t i = start; i < end; i++)
+            sum += x[i] - x[i];
+        for (size_t i = start; sum != 0 && i < end; i++)
+            if (!isfinite(x[i]))
+                return i;
+    }
+    return count;
+}
+
+static void NAME(optimise_init)(struct pointwise_kernels *k)
+{
+    k->sgd = NAME(sgd);
+    k->average = NAME(average);
+    k->multiply = NAME(multiply);
+    k->first_nonfinite = NAME(first_nonfinite);
+}
