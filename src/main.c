@@ -18,7 +18,7 @@ static int close_stdout(int status)
     if (fflush(stdout) == 0 && !ferror(stdout))
         return status;
     if (status == EXIT_DONE)
-        log_warn("cannot write to standard output");
+        log_error("cannot write to standard output");
     return status == EXIT_DONE ? EXIT_FAILED : status;
 }
 

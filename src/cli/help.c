@@ -7,7 +7,8 @@
 void help_program(const struct command *const *commands, FILE *out)
 {
     fprintf(out, "usage: kiln COMMAND [options]\n\n"
-                 "Trains small residual networks on CIFAR-10-sized images: fast, exact, honest.\n\n");
+                 "Trains small residual networks on CIFAR-10-sized images: fast, exact, "
+                 "honest.\n\n");
     for (const struct command *const *c = commands; *c; c++)
         fprintf(out, "  %-12s %s\n", (*c)->name, (*c)->summary);
     fprintf(out, "\n'kiln COMMAND --help' says more, 'kiln help --man' prints the manual page,\n"
@@ -46,10 +47,11 @@ void help_command(const struct command *command, FILE *out)
         options_print_help(common, out);
     }
     if (command->common & COMMON_CONFIG) {
-        fprintf(out, "\nThe keys of the configuration. In a recipe and with --set they are written\n"
-                     "key = value with underscores, in the environment KILN_KEY; an option wins over\n"
-                     "--set, that over the environment, and that over the recipe.\n\n"
-                     "  %-24s %s\n\n", "--set KEY=VALUE", "set any of the keys below");
+        fprintf(out, "\nThe keys of the configuration. In a recipe and with --set they are\n"
+                     "written key = value with underscores, in the environment KILN_KEY; an\n"
+                     "option wins over --set, --set over the environment, and that over the\n"
+                     "recipe.\n\n  %-24s %s\n\n",
+                "--set KEY=VALUE", "set any of the keys below");
         options_print_help(config_options, out);
     }
 }

@@ -1,13 +1,13 @@
 /* dataset.h - labelled images in memory, whatever file they came from.
  *
  * A data set kind is a `const struct dataset`, one per file, named in one NULL-ended list
- * (dataset_kinds). Loading one gives `struct images`: bytes [count][channels][32][32], labels, class
+ * (dataset_kinds). Loading one gives struct images: bytes [count][channels][32][32], labels, class
  * names, and the mean and deviation that the network's input is normalised with.
  *
  * A set is known by its *hash*, which does not depend on the order of its records, so that a
  * rearranged copy is still recognised: SHA-256 of
  *
- *      "kiln images 1\n" channels  train count  sorted digests of train  test count  sorted ... test
+ *      "kiln images 1\n" channels  train count, sorted train digests, test count, sorted digests
  *
  * where a record's digest is the SHA-256 of its label byte and its pixels as they lie in memory,
  * and numbers are 32 bits, little-endian. A record that is changed, missing, doubled, or moved to

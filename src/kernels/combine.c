@@ -1,4 +1,5 @@
-/* combine.c - the plain versions of sums and copies of maps: one body, compiled for float and for double. */
+/* combine.c - the plain versions of sums and copies of maps: one body, compiled for float
+ * and for double. */
 #include "kernels/pointwise.h"
 
 #include <assert.h>

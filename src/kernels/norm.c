@@ -1,4 +1,4 @@
-/* norm.c - the plain versions of batch normalisation: one body, compiled for float and for double. */
+/* norm.c - the plain versions of batch normalisation: one body, for float and for double. */
 #include "kernels/pointwise.h"
 
 #include <assert.h>

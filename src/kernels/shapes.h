@@ -1,4 +1,4 @@
-/* shapes.h - what pointwise operations are told besides pointers; shared by kernels and backends. */
+/* shapes.h - what pointwise operations are told besides pointers; for kernels and backends. */
 #ifndef KILN_KERNELS_SHAPES_H
 #define KILN_KERNELS_SHAPES_H
 

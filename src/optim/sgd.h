@@ -4,7 +4,7 @@
  *
  * The learning rate stands outside the buffer: when it changes from one step to the next, what the
  * buffer remembers is scaled by the new one. Page's code (cifar10-fast) has it inside
- * (v = mu v - lr (g + wd w); w += v + mu v): the same for a constant learning rate, and different by
+ * (v = mu v - lr (g + wd w); w += v + mu v): the same for a constant learning rate, different by
  * the ratio of neighbouring rates along a ramp. Kiln does as PyTorch does.
  */
 #ifndef KILN_OPTIM_SGD_H

@@ -183,7 +183,7 @@ int config_check(const struct config *c, struct err *e)
 {
     struct schedule s;
     if (c->schedule == SCHEDULE_LINEAR && !*c->knots)
-        return err_set(e, EXIT_USAGE, "schedule = linear needs knots, as in knots = 0:0, 5:1, 24:0");
+        return err_set(e, EXIT_USAGE, "schedule = linear needs knots, as in knots = 0:0,5:1,24:0");
     if (c->schedule == SCHEDULE_STEP && !*c->step_at)
         return err_set(e, EXIT_USAGE, "schedule = step needs step_at, as in step_at = 60, 120");
     if (config_schedule(c, &s, e))

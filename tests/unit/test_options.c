@@ -37,7 +37,8 @@ static const struct option_def table[] = {
     {"nesterov", OPTION_FLAG, AT(nesterov), "yes", 0, 0, NULL, NULL, "training", "look", NULL},
     {"schedule", OPTION_CHOICE, AT(shape), "cosine", 0, 0, "constant|linear|cosine", NULL,
      "training", "shape", NULL},
-    {"seed", OPTION_SEED, AT(seed), "1", 0, 18446744073709551615.0, NULL, NULL, "run", "seed", NULL},
+    {"seed", OPTION_SEED, AT(seed), "1", 0, 18446744073709551615.0, NULL, NULL, "run",
+     "seed", NULL},
     {0},
 };
 
