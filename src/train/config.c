@@ -2,10 +2,9 @@
 #include "train/config.h"
 
 #include <assert.h>
-#include <math.h>
-#include <openssl/evp.h>
-#include <stdio.h>
 #include <string.h>
+
+#include "base/hash.h"
 
 #define AT(member) offsetof(struct config, member)
 #define LIMIT 2147483647.0
@@ -124,8 +123,8 @@ const struct option_def config_options[] = {
 
     {"tta", OPTION_CHOICE, AT(tta), "none", 0, 0, "none|flip|six", NULL, "evaluation",
      "test-time augmentation of the last evaluation: mirror images, or six views", NULL},
-    {"eval_every", OPTION_REAL, AT(eval_every), "1", 0, 1e6, NULL, "epochs", "evaluation",
-     "evaluate after every so many epochs, and at the end; 0: only at the end", NULL},
+    {"eval_every", OPTION_INT, AT(eval_every), "1", -1, LIMIT, NULL, "epochs", "evaluation",
+     "evaluate after every so many epochs, and at the end; 0: only at the end; -1: never", NULL},
     {"target", OPTION_REAL, AT(target), "0", 0, 1, NULL, NULL, "evaluation",
      "accuracy (0.94) that the last evaluation must reach, else exit code 5", NULL},
 
@@ -237,22 +236,15 @@ static bool decides_weights(const struct option_def *o)
 
 void config_hash(const struct config *c, char hex[65])
 {
-    EVP_MD_CTX *md = EVP_MD_CTX_new();
-    unsigned char digest[32];
-    assert(md);
-    int ok = EVP_DigestInit_ex(md, EVP_sha256(), NULL);
+    struct hash h;
+    hash_init(&h, HASH_SHA256);
     for (const struct option_def *o = config_options; o->name; o++) {
         if (!decides_weights(o))
             continue;
         char value[OPTION_TEXT_SIZE];
         options_get(config_options, c, o->name, value);
-        ok &= EVP_DigestUpdate(md, o->name, strlen(o->name) + 1);
-        ok &= EVP_DigestUpdate(md, value, strlen(value) + 1);
+        hash_add(&h, o->name, strlen(o->name) + 1);
+        hash_add(&h, value, strlen(value) + 1);
     }
-    ok &= EVP_DigestFinal_ex(md, digest, NULL);
-    assert(ok);
-    (void)ok;
-    EVP_MD_CTX_free(md);
-    for (int i = 0; i < 32; i++)
-        snprintf(hex + 2 * i, 3, "%02x", digest[i]);
+    hash_hex(&h, hex);
 }

@@ -78,7 +78,7 @@ struct config {
     double average_decay, average_power;
     /* evaluation */
     int tta;                           /* enum tta */
-    double eval_every;
+    int eval_every;
     double target;
     /* checkpoints */
     int checkpoint_every;

@@ -2,7 +2,8 @@
  *
  * train/ knows no terminal and no files of a run; whoever wants to show or store something hands
  * in observers. Each member may be NULL. The structs live for the call only. Calls come from the
- * thread that runs train_run, in the order: run, { step, hash, epoch, checkpoint }..., end.
+ * thread that runs train_run, in the order: run, { step, hash, epoch, checkpoint }..., end. A run
+ * that could not begin (no memory, a damaged checkpoint) tells nothing.
  */
 #ifndef KILN_TRAIN_OBSERVER_H
 #define KILN_TRAIN_OBSERVER_H

@@ -9,16 +9,13 @@
 #ifndef KILN_TRAIN_TRAINER_H
 #define KILN_TRAIN_TRAINER_H
 
-#include "base/arena.h"
-#include "data/dataset.h"
 #include "data/loader.h"
 #include "dist/dist.h"
-#include "nn/plan.h"
 #include "optim/average.h"
 #include "optim/schedule.h"
 #include "optim/sgd.h"
-#include "train/config.h"
 #include "train/eval.h"
+#include "train/network.h"
 
 /* One batch on the host, filled by train/batch.h. */
 struct batch {
@@ -32,37 +29,36 @@ struct batch {
 struct trainer {
     struct config config;
     const struct images *images;  /* borrowed */
-    struct arena arena;
     struct dist dist;
-    struct backend *backend;
-    struct graph graph;
-    struct model model;           /* the network in training */
+    struct network net;           /* net.model is the one in training */
     struct model slow;            /* of averaging; .params is NULL without it */
     struct plan *plan;
+    struct evaluator evaluator;   /* of trainer_result_model */
     struct selection selection;
     struct image_store train_store, test_store;
     struct sgd sgd;
     struct schedule schedule;
     struct average_rule average;
-    void *state_before;           /* running statistics before the step, for the last good state */
+    void *state_before;           /* running statistics before the step */
     uint32_t *order;              /* [selection.train_count] of epoch order_epoch */
     int64_t order_epoch;          /* -1: none yet */
     struct batch batch;
-    struct evaluator evaluator;
     uint64_t per_epoch, total;    /* steps */
 
     uint64_t step;                /* updates done */
     /* Sums over the epoch in progress, for its averages. */
     double epoch_loss;
     uint64_t epoch_hits, epoch_images;
+    double last_loss, last_accuracy; /* of the epoch before it; NaN in the first */
     double best_accuracy;         /* of evaluations so far, -1 before the first */
 };
 
-/* Builds a trainer with freshly initialised weights (initialise = true) or zeros (a checkpoint will
- * fill them). Fails with EXIT_USAGE (the config does not fit the images or the network), EXIT_DATA
- * or EXIT_FAILED (no memory). The caller ends it with trainer_release, also after a failure. */
+/* Builds a trainer with freshly initialised weights (start = true) or zeros (a checkpoint will fill
+ * them). `t` must not move afterwards. Fails with EXIT_USAGE (the config does not fit the images or
+ * the network) or EXIT_FAILED (no memory). The caller ends it with trainer_release, also after a
+ * failure. */
 int trainer_init(struct trainer *t, const struct config *c, const struct images *images,
-                 bool initialise, struct err *e);
+                 bool start, struct err *e);
 void trainer_release(struct trainer *t);
 
 /* The model that is evaluated and saved: slow for an EMA, else the one in training. */
@@ -71,7 +67,10 @@ struct model *trainer_result_model(struct trainer *t);
 /* Learning rate of the next step (of the role weight). */
 double trainer_lr(const struct trainer *t);
 
-/* What a run would take, without data and without allocating: for --dry-run. */
+/* Evaluates on the test images, or on those held out for validation. */
+void trainer_evaluate(struct trainer *t, bool validation, enum tta tta, struct eval_result *result);
+
+/* What a run would take, without data and without big allocations: for --dry-run. */
 struct train_estimate {
     uint64_t steps_per_epoch, total_steps;
     size_t memory;                /* bytes: parameters, optimiser, plans, images */
@@ -81,5 +80,8 @@ struct train_estimate {
 };
 int trainer_estimate(const struct config *c, struct shape input, int classes, uint32_t train_images,
                      uint32_t test_images, struct train_estimate *out, struct err *e);
+
+/* Bytes that the trainer holds: parameters, plans, images. */
+size_t trainer_memory(const struct trainer *t);
 
 #endif

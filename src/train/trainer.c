@@ -1,0 +1,209 @@
+/* trainer.c - see trainer.h. */
+#include "train/trainer.h"
+
+#include <assert.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Steps of an epoch and of the run. The small term keeps 3.3 epochs of 10 steps at 33. */
+static int count_steps(const struct config *c, uint32_t images, uint64_t *per_epoch,
+                       uint64_t *total, struct err *e)
+{
+    if ((uint32_t)c->batch > images)
+        return err_set(e, EXIT_USAGE,
+                       "batch (%d images) is larger than the training set (%u images)", c->batch,
+                       images);
+    *per_epoch = loader_steps(images, (uint32_t)c->batch, c->drop_last);
+    double steps = ceil(c->epochs * (double)*per_epoch - 1e-6);
+    if (steps >= 4294967296.0)
+        return err_set(e, EXIT_USAGE, "epochs = %g makes a run of %.3g steps, too long to count",
+                       c->epochs, steps);
+    *total = steps < 1 ? 1 : (uint64_t)steps;
+    return 0;
+}
+
+static size_t state_bytes(const struct trainer *t)
+{
+    size_t bytes = t->net.graph.state_count * t->net.backend->real_bytes;
+    return bytes ? bytes : 1;
+}
+
+static int optimiser_init(struct trainer *t, struct err *e)
+{
+    const struct graph *g = &t->net.graph;
+    const struct config *c = &t->config;
+    struct sgd_tensor *tensors =
+        arena_alloc(&t->net.arena, (size_t)g->tensor_count, sizeof *tensors);
+    for (int i = 0; i < g->tensor_count; i++) {
+        const struct tensor *tensor = &g->tensors[i];
+        tensors[i] = (struct sgd_tensor){.offset = tensor->offset,
+                                         .count = tensor->count,
+                                         .lr_factor = c->lr_factor[tensor->role],
+                                         .decay_factor = c->decay_factor[tensor->role]};
+    }
+    t->sgd = (struct sgd){.backend = t->net.backend,
+                          .tensors = tensors,
+                          .tensor_count = g->tensor_count,
+                          .momentum = c->momentum,
+                          .weight_decay = c->weight_decay,
+                          .nesterov = c->nesterov,
+                          .count = g->params_count};
+    return sgd_init(&t->sgd, e);
+}
+
+static void batch_init(struct trainer *t)
+{
+    struct arena *a = &t->net.arena;
+    size_t size = (size_t)t->config.batch;
+    t->batch.views = arena_alloc(a, size, sizeof *t->batch.views);
+    t->batch.labels = arena_alloc(a, size, sizeof *t->batch.labels);
+    t->batch.losses = arena_alloc(a, size, sizeof *t->batch.losses);
+    t->batch.hits = arena_alloc(a, size, sizeof *t->batch.hits);
+    t->order = arena_alloc(a, t->selection.train_count, sizeof *t->order);
+    t->order_epoch = -1;
+}
+
+/* Everything on the device: model, slow weights, momentum, plans, images. */
+static int device_init(struct trainer *t, struct err *e)
+{
+    struct network *net = &t->net;
+    const struct images *images = t->images;
+    if (network_init(net, &t->config, images, e) || optimiser_init(t, e))
+        return -1;
+    if (t->average.kind != AVERAGE_NONE && model_init(&t->slow, &net->graph, net->backend, e))
+        return -1;
+    struct backend *b = net->backend;
+    t->state_before = b->ops->memory_new(b, state_bytes(t), "running statistics", e);
+    if (!t->state_before)
+        return -1;
+    t->plan = plan_new(&net->model, t->config.batch, PLAN_TRAIN, e);
+    if (!t->plan || evaluator_init(&t->evaluator, trainer_result_model(t), e))
+        return -1;
+    if (network_upload(net, &t->train_store, images, &images->train, "training images", e))
+        return -1;
+    return network_upload(net, &t->test_store, images, &images->test, "test images", e);
+}
+
+/* First weights, the slow ones included. */
+static int weights_init(struct trainer *t, struct err *e)
+{
+    struct network *net = &t->net;
+    struct backend *b = net->backend;
+    if (network_start(net, &t->config, t->images, t->selection.train, t->selection.train_count, e))
+        return -1;
+    if (t->slow.params) {
+        b->ops->copy(b, t->slow.params, net->model.params,
+                     net->graph.params_count * b->real_bytes);
+        b->ops->copy(b, t->slow.state, net->model.state, net->graph.state_count * b->real_bytes);
+    }
+    return 0;
+}
+
+int trainer_init(struct trainer *t, const struct config *c, const struct images *images,
+                 bool start, struct err *e)
+{
+    memset(t, 0, sizeof *t);
+    t->config = *c;
+    t->images = images;
+    t->best_accuracy = -1;
+    t->last_loss = NAN;
+    t->last_accuracy = NAN;
+    t->average = config_average(c);
+    const struct subset_options subset = config_subset(c);
+    if (config_check(c, e) || config_schedule(c, &t->schedule, e) || dist_open(&t->dist, e) ||
+        selection_init(&t->selection, images, &subset, e) ||
+        count_steps(c, t->selection.train_count, &t->per_epoch, &t->total, e) ||
+        device_init(t, e))
+        return -1;
+    batch_init(t);
+    return start ? weights_init(t, e) : 0;
+}
+
+void trainer_release(struct trainer *t)
+{
+    struct backend *b = t->net.backend;
+    if (t->images) {
+        network_free_images(&t->net, &t->train_store, t->images->train.count);
+        network_free_images(&t->net, &t->test_store, t->images->test.count);
+    }
+    evaluator_release(&t->evaluator);
+    if (t->plan)
+        plan_free(t->plan);
+    if (t->state_before)
+        b->ops->memory_free(b, t->state_before, state_bytes(t));
+    sgd_release(&t->sgd);
+    if (t->slow.params)
+        model_release(&t->slow);
+    network_release(&t->net);
+    selection_release(&t->selection);
+    dist_close(&t->dist);
+    memset(t, 0, sizeof *t);
+}
+
+struct model *trainer_result_model(struct trainer *t)
+{
+    return t->average.kind == AVERAGE_EMA ? &t->slow : &t->net.model;
+}
+
+double trainer_lr(const struct trainer *t)
+{
+    return t->config.lr * schedule_factor(&t->schedule, t->step, t->total, t->per_epoch);
+}
+
+void trainer_evaluate(struct trainer *t, bool validation, enum tta tta, struct eval_result *result)
+{
+    const struct selection *s = &t->selection;
+    const struct images *images = t->images;
+    struct eval_set set = {
+        .store = &t->test_store, .labels = images->test.labels, .count = images->test.count};
+    if (validation)
+        set = (struct eval_set){.store = &t->train_store,
+                                .indices = s->validation,
+                                .labels = images->train.labels,
+                                .count = s->validation_count};
+    evaluate(&t->evaluator, &set, tta, result, NULL);
+}
+
+/* Bytes of parameters, gradients, state, momentum, and their copies for averaging. */
+static size_t weight_bytes(const struct graph *g, const struct backend *b, bool averaging)
+{
+    size_t model = 2 * g->params_count + g->state_count;
+    size_t all = model + g->params_count + g->state_count + (averaging ? model : 0);
+    return all * b->real_bytes;
+}
+
+int trainer_estimate(const struct config *c, struct shape input, int classes, uint32_t train_images,
+                     uint32_t test_images, struct train_estimate *out, struct err *e)
+{
+    struct network net;
+    *out = (struct train_estimate){0};
+    int status = -1;
+    double left = (double)train_images - c->validation;
+    uint32_t used = (uint32_t)fmax(0, c->train_count > 0 ? c->train_count
+                                                         : round(c->train_fraction * left));
+    if (network_open(&net, c, input, classes, e) || config_check(c, e) ||
+        count_steps(c, used, &out->steps_per_epoch, &out->total_steps, e))
+        goto out;
+    size_t image = (size_t)(input.c * input.h * input.w);
+    out->memory = weight_bytes(&net.graph, net.backend, c->average != AVERAGE_NONE) +
+                  plan_bytes(&net.graph, net.backend, c->batch, PLAN_TRAIN) +
+                  evaluator_bytes(&net.graph, net.backend) + image * (train_images + test_images);
+    out->parameters = graph_parameters(&net.graph);
+    out->training_macs = graph_training_macs(&net.graph);
+    out->total_macs = out->training_macs * (double)out->total_steps * c->batch;
+    status = 0;
+out:
+    network_release(&net);
+    return status;
+}
+
+size_t trainer_memory(const struct trainer *t)
+{
+    const struct graph *g = &t->net.graph;
+    struct backend *b = t->net.backend;
+    size_t image = (size_t)(t->train_store.c * t->train_store.h * t->train_store.w);
+    return weight_bytes(g, b, t->slow.params != NULL) +
+           plan_bytes(g, b, t->config.batch, PLAN_TRAIN) + evaluator_bytes(g, b) +
+           image * ((size_t)t->images->train.count + t->images->test.count);
+}
