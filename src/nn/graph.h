@@ -32,7 +32,8 @@ enum init_kind {
     INIT_DEFAULT,     /* PyTorch's: kaiming_uniform(a = sqrt 5), U(+-1/sqrt(fan_in)) */
     INIT_HE_NORMAL,   /* N(0, 2 / fan_in) */
     INIT_DIRAC,       /* default, then the first min(c, k) filters pure identity (airbench) */
-    INIT_WHITEN,      /* eigenvectors of 2x2x3 patches of the data, and their negation */
+    INIT_WHITEN,      /* eigenvectors of the data's patches, over the root of their eigenvalues,
+                         and their negation if there are twice as many filters */
     INIT_CONSTANT,    /* every element `value` */
     INIT_UNIFORM,     /* U(0, value): batch norm's weight in Page's baseline */
     INIT_NORMAL       /* N(0, value^2) */
@@ -41,6 +42,7 @@ enum init_kind {
 struct init {
     enum init_kind kind;
     double value;        /* of INIT_CONSTANT, INIT_UNIFORM, INIT_NORMAL */
+    int fan_in;          /* of INIT_DEFAULT, INIT_HE_NORMAL, INIT_DIRAC: inputs of one output */
     double eps;          /* of INIT_WHITEN: added to the eigenvalues */
     int images;          /* of INIT_WHITEN: how many training images are looked at */
 };
@@ -69,6 +71,7 @@ struct node {
     int line;            /* of the .net file, for messages */
     int inputs[4], input_count;
     struct shape in, out; /* in: of the first input */
+    bool trains;         /* weights that train lie in it or before it */
     void *attributes;    /* the layer's own, in the graph's arena */
     int tensors[6], tensor_count; /* indices into graph.tensors */
 };
@@ -90,6 +93,9 @@ struct graph_options {
     double width;        /* multiplies every channel count written as 64w; 1 as published */
 };
 
+/* Names of the networks in the folders that graph_load looks in, sorted, NULL-ended. */
+const char *const *graph_names(struct arena *a);
+
 /* Parses the network `name`: a path if it has a slash or ends in .net, else nets/<name>.net from
  * KILN_HOME, the source tree or the installed share folder. All memory comes from `a`. Errors
  * (EXIT_USAGE) read "<file>:<line>:<column>: <cause>". */
@@ -105,7 +111,8 @@ size_t graph_parameters(const struct graph *g);
 
 /* Multiply-adds of convolutions and linear layers for one image: nominal forward (padding taps
  * counted, rows that a floor-mode pool drops counted: as published tables count), and training
- * (forward, backward-data where anything before it trains, backward-weights where it trains). */
+ * (forward, backward-data where weights before it train, backward-weights where its weights train).
+ * A whitening layer counts as fixed, because its bias trains for the first epochs only. */
 double graph_macs(const struct graph *g);
 double graph_training_macs(const struct graph *g);
 double node_macs(const struct graph *g, int node);
