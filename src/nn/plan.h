@@ -54,15 +54,21 @@ const struct map *plan_dlogits(struct plan *p);
 void plan_forward(struct plan *p, int n);
 void plan_backward(struct plan *p, int n);
 
-/* For kiln bench: the steps one by one. */
+/* For kiln bench: the steps one by one, in the order in which they run. Steps share memory, so a
+ * step's operands are only there right after the steps before it. The pseudo-step of phase "loss"
+ * stands between forward and backward and does nothing: there the caller fills plan_dlogits. */
 int plan_step_count(const struct plan *p);
 struct plan_step_info {
-    const char *name;    /* "layer1.conv" */
-    const char *phase;   /* "forward", "backward-data", "backward-weights", "norm", ... */
-    double flops;        /* nominal, for one image; 0 for elementwise steps */
-    double bytes;        /* read and written, for one image */
+    const char *name;    /* of the line in the .net file: "layer1.conv" */
+    const char *phase;   /* "input", "pack", "forward", "statistics", "norm", "activation", "pool",
+                            "loss", "backward-data", "backward-weights", "norm-backward", ... */
+    double flops;        /* for one image, padding counted, trimmed rows not; 0 if elementwise */
+    double bytes;        /* of the values read and written, for one image of a whole batch */
 };
 void plan_step_describe(const struct plan *p, int step, struct plan_step_info *info);
+
+/* Runs one step; nothing happens in a backward step that the last plan_backward (or plan_new)
+ * found unneeded. */
 void plan_step_run(struct plan *p, int step, int n);
 
 #endif
