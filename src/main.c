@@ -4,9 +4,10 @@
 #include "base/log.h"
 #include "cli/cli.h"
 
-extern const struct command command_help, command_completion;
+extern const struct command command_net, command_help, command_completion;
 
 static const struct command *const commands[] = {
+    &command_net,
     &command_help,
     &command_completion,
     NULL,
