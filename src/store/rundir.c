@@ -1,0 +1,167 @@
+/* rundir.c - see rundir.h. */
+#define _GNU_SOURCE /* flock, O_CLOEXEC */
+#include "store/rundir.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/file.h"
+#include "base/json.h"
+
+/* Says who has the lock; LOCK holds that as text. */
+static int busy(const struct rundir *r, const char *lock, struct err *e)
+{
+    char *text;
+    size_t bytes;
+    if (file_read(lock, &text, &bytes, EXIT_FAILED, NULL))
+        return err_set(e, EXIT_FAILED, "'%s' is being written by another process", r->path);
+    text[strcspn(text, "\n")] = 0;
+    err_set(e, EXIT_FAILED, "'%s' is being written by another process (%s)", r->path, text);
+    free(text);
+    return -1;
+}
+
+static int take_lock(struct rundir *r, struct err *e)
+{
+    char path[4096], host[256] = "", text[320];
+    if (rundir_path(r, "LOCK", path, e))
+        return -1;
+    r->lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
+    if (r->lock < 0)
+        return err_errno(e, EXIT_FAILED, errno, "cannot write '%s'", path);
+    /* The kernel drops the lock when the process dies, so a killed run leaves none behind. */
+    if (flock(r->lock, LOCK_EX | LOCK_NB)) {
+        int cause = errno;
+        rundir_close(r);
+        if (cause == EWOULDBLOCK)
+            return busy(r, path, e);
+        return err_errno(e, EXIT_FAILED, cause, "cannot lock '%s'", path);
+    }
+    gethostname(host, sizeof host - 1);
+    int n = snprintf(text, sizeof text, "process %d on %s\n", (int)getpid(), host);
+    if (ftruncate(r->lock, 0) || file_put(r->lock, text, (size_t)n)) {
+        err_errno(e, EXIT_FAILED, errno, "cannot write '%s'", path);
+        rundir_close(r);
+        return -1;
+    }
+    return 0;
+}
+
+static int is_empty(const char *path)
+{
+    DIR *d = opendir(path);
+    if (!d)
+        return 0;
+    int entries = 0;
+    for (struct dirent *entry; (entry = readdir(d));)
+        entries += strcmp(entry->d_name, ".") && strcmp(entry->d_name, "..");
+    closedir(d);
+    return entries == 0;
+}
+
+static int make_given(struct rundir *r, const char *out, struct err *e)
+{
+    if (strlen(out) >= sizeof r->path)
+        return err_set(e, EXIT_USAGE, "the path '%.64s...' is too long", out);
+    snprintf(r->path, sizeof r->path, "%s", out);
+    if (rundir_is(out))
+        return err_set(e, EXIT_USAGE,
+                       "'%s' already holds a run: 'kiln resume %s' goes on with it", out, out);
+    if (file_exists(out) && !is_empty(out))
+        return err_set(e, EXIT_USAGE, "'%s' exists and is not an empty folder", out);
+    return file_make_folders(out, e);
+}
+
+static int make_named(struct rundir *r, const char *slug, const char *hash, struct err *e)
+{
+    char stamp[16];
+    if (file_make_folders("runs", e))
+        return -1;
+    clock_stamp(stamp);
+    for (int i = 1;; i++) {
+        char number[16] = "";
+        if (i > 1)
+            snprintf(number, sizeof number, "-%d", i);
+        snprintf(r->path, sizeof r->path, "runs/%s-%.64s-%.8s%s", stamp, slug, hash, number);
+        if (mkdir(r->path, 0777) == 0)
+            return 0;
+        if (errno != EEXIST || i == 1000)
+            return err_errno(e, EXIT_FAILED, errno, "cannot make folder '%s'", r->path);
+    }
+}
+
+int rundir_create(struct rundir *r, const char *out, const char *slug, const char *hash,
+                  struct err *e)
+{
+    r->lock = -1;
+    if (out ? make_given(r, out, e) : make_named(r, slug, hash, e))
+        return -1;
+    return take_lock(r, e);
+}
+
+int rundir_is(const char *path)
+{
+    char config[4096];
+    return file_join(config, sizeof config, path, "config.ini", NULL) == 0 && file_exists(config);
+}
+
+int rundir_open(struct rundir *r, const char *path, struct err *e)
+{
+    r->lock = -1;
+    size_t n = strlen(path);
+    while (n > 1 && path[n - 1] == '/')
+        n--;
+    if (n >= sizeof r->path)
+        return err_set(e, EXIT_USAGE, "the path '%.64s...' is too long", path);
+    snprintf(r->path, sizeof r->path, "%.*s", (int)n, path);
+    if (!file_exists(r->path))
+        return err_set(e, EXIT_DATA, "there is no run directory '%s'", r->path);
+    if (!rundir_is(r->path))
+        return err_set(e, EXIT_DATA, "'%s' is not a run directory: it has no config.ini", r->path);
+    return take_lock(r, e);
+}
+
+void rundir_close(struct rundir *r)
+{
+    if (r->lock >= 0)
+        close(r->lock);
+    r->lock = -1;
+}
+
+int rundir_path(const struct rundir *r, const char *name, char *path, struct err *e)
+{
+    return file_join(path, sizeof r->path, r->path, name, e);
+}
+
+int rundir_write(const struct rundir *r, const char *name, const char *text, struct err *e)
+{
+    char path[4096];
+    if (rundir_path(r, name, path, e))
+        return -1;
+    return file_write(path, text, strlen(text), e);
+}
+
+int rundir_write_json(const struct rundir *r, const char *name, const json_t *value,
+                      struct err *e)
+{
+    char path[4096];
+    if (rundir_path(r, name, path, e))
+        return -1;
+    return json_write(value, path, e);
+}
+
+json_t *rundir_read_json(const struct rundir *r, const char *name, struct err *e)
+{
+    char path[4096];
+    if (rundir_path(r, name, path, e))
+        return NULL;
+    return json_read(path, EXIT_DATA, e);
+}
