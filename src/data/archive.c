@@ -58,11 +58,12 @@ int unpack_open_file(struct unpack *u, const char *path, struct err *e)
         return -1;
     struct archive_entry *entry;
     int status = archive_read_next_header(u->reader, &entry);
-    if (status == ARCHIVE_OK || status == ARCHIVE_EOF)
+    if (status == ARCHIVE_OK)
         return 0;
-    unpack_error(u, "read", e);
-    unpack_close(u);
-    return -1;
+    if (status != ARCHIVE_EOF)
+        unpack_error(u, "read", e);
+    unpack_close(u); /* an empty file has no entry to read from */
+    return status == ARCHIVE_EOF ? 0 : -1;
 }
 
 int unpack_open_tar(struct unpack *u, const char *path, struct err *e)
@@ -92,7 +93,7 @@ int unpack_next(struct unpack *u, struct err *e)
 int64_t unpack_read(struct unpack *u, void *data, size_t bytes, struct err *e)
 {
     size_t got = 0;
-    while (got < bytes) {
+    while (u->reader && got < bytes) {
         la_ssize_t n = archive_read_data(u->reader, (char *)data + got, bytes - got);
         if (n == 0)
             break;

@@ -301,7 +301,7 @@ static void draw_image(uint64_t seed, uint32_t split, uint32_t index, int label,
         struct object bar = draw_bar(&r, background.a);
         paint(canvas, &bar);
     }
-    add_noise(&r, canvas, between(&r, 4, 36), out);
+    add_noise(&r, canvas, between(&r, 4, 32), out);
 }
 
 static void make_split(struct image_split *s, uint64_t seed, uint32_t split)
