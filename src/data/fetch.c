@@ -3,6 +3,7 @@
 #include "data/fetch.h"
 
 #include <assert.h>
+#include <ctype.h>
 #include <curl/curl.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -148,8 +149,11 @@ static enum outcome ask(struct transfer *t, const char *url, long connect_second
         err_set(e, EXIT_DATA, "it sends more than %llu bytes", bytes);
     else if (code == CURLE_OK)
         err_set(e, EXIT_DATA, "it sends %llu bytes, not %llu", have, bytes);
+    else if (code == CURLE_COULDNT_RESOLVE_HOST)
+        err_set(e, EXIT_DATA, "its name cannot be resolved (no network?)");
     else
         err_set(e, EXIT_DATA, "%s", text[0] ? text : curl_easy_strerror(code));
+    e->text[0] = (char)tolower((unsigned char)e->text[0]);
     /* 416: the server finds nothing behind the part; RANGE_ERROR: it always sends everything. */
     if (before > 0 && (code == CURLE_RANGE_ERROR || status == 416))
         return REFUSED_TO_RESUME;

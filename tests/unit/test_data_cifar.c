@@ -1,6 +1,5 @@
 /* test_data_cifar.c - the CIFAR layout from a folder and from a tar.gz, whole and damaged. The sets
  * are made here: like the official ones, but of a few records. */
-#define _GNU_SOURCE /* mkdtemp */
 #include <archive.h>
 #include <archive_entry.h>
 #include <setjmp.h>

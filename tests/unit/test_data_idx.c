@@ -1,5 +1,5 @@
 /* test_data_idx.c - MNIST's format, gzipped and not, whole and damaged. The sets are made here. */
-#define _GNU_SOURCE /* mkdtemp */
+#define _GNU_SOURCE /* truncate, ftruncate, flock */
 #include <archive.h>
 #include <archive_entry.h>
 #include <setjmp.h>

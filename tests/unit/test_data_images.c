@@ -21,7 +21,8 @@ static void fill(struct image_split *s, uint32_t split)
         struct rng r = rng_at(1, RNG_TEST, split, i);
         s->labels[i] = (uint8_t)rng_below(&r, 10);
         for (int k = 0; k < BYTES; k++)
-            s->pixels[(size_t)i * BYTES + k] = (uint8_t)(rng_below(&r, 100) + 50 * (k / IMAGE_AREA));
+            s->pixels[(size_t)i * BYTES + k] =
+                (uint8_t)(rng_below(&r, 100) + 50 * (k / IMAGE_AREA));
     }
 }
 
@@ -165,13 +166,13 @@ static void test_images_finish__measures_the_training_split(void **state)
     images_finish(&images);
     for (int c = 0; c < CHANNELS; c++) {
         double sum = 0, squares = 0, n = (double)TRAIN * IMAGE_AREA;
+        const uint8_t *plane = images.train.pixels + c * IMAGE_AREA;
         for (uint32_t i = 0; i < TRAIN; i++)
             for (int k = 0; k < IMAGE_AREA; k++)
-                sum += images.train.pixels[(size_t)i * BYTES + c * IMAGE_AREA + k];
+                sum += plane[(size_t)i * BYTES + k];
         for (uint32_t i = 0; i < TRAIN; i++)
             for (int k = 0; k < IMAGE_AREA; k++)
-                squares += pow(images.train.pixels[(size_t)i * BYTES + c * IMAGE_AREA + k] - sum / n,
-                               2);
+                squares += pow(plane[(size_t)i * BYTES + k] - sum / n, 2);
         /* One rounding to float; 2^-24 relative. */
         assert_true(fabs(images.mean[c] - sum / n) <= 1e-7 * sum / n);
         assert_true(fabs(images.std[c] - sqrt(squares / n)) <= 1e-7 * sqrt(squares / n));
