@@ -2,15 +2,18 @@
 #include "kernels/conv.h"
 
 #include <assert.h>
+#include <string.h>
 
 #define REAL float
 #define NAME(name) name##_fp32
+#include "kernels/conv_pack_body.h"
 #include "kernels/conv_body.h"
 #undef REAL
 #undef NAME
 
 #define REAL double
 #define NAME(name) name##_fp64
+#include "kernels/conv_pack_body.h"
 #include "kernels/conv_body.h"
 
 void conv_kernels_init(struct conv_kernels *k, enum precision p)

@@ -29,6 +29,15 @@ struct conv_tap {
     const void *w; /* P [c][lines*CB] */
 };
 
+/* A rectangle of pixels of dy, and the pixels of x that one tap pairs them with. Row and pixel
+ * steps count elements. */
+struct conv_rect {
+    int rows, pixels;
+    const void *x;  /* A: pixel (p, q) at x + p*x_row + q*x_pixel, one line */
+    const void *dy; /* A: likewise, a panel's lines */
+    size_t x_row, x_pixel, dy_row, dy_pixel;
+};
+
 struct conv_kernels {
     /* y[l][i][j] = bias[l*CB+j] + sum over t < count, c' < c of x_t[c'/CB][i][c'%CB] *
      * w_t[c'][l*CB+j], for l < lines, i < images, j < CB; y are tiles. bias P [lines*CB] may be
@@ -37,11 +46,10 @@ struct conv_kernels {
     void (*gather)(int count, const struct conv_tap *taps, int c, int images, int lines,
                    const void *bias, bool add, void *y);
 
-    /* dw[c'][l*CB+j] += sum over p < pixels, i < images of x[p*x_step + i*CB + c'] *
-     * dy[p*dy_step + (l*IMAGES+i)*CB + j], for c' < c <= CB, l < lines, j < CB. Steps count
-     * elements. dw P [c][lines*CB]. Images past `images` are not read into any sum. */
-    void (*outer)(int pixels, int images, const void *x, size_t x_step, int c, const void *dy,
-                  size_t dy_step, int lines, void *dw);
+    /* dw[c'][l*CB+j] += sum over the pixels of the rectangle and i < images of
+     * x[i*CB + c'] * dy[(l*IMAGES+i)*CB + j], for c' < c <= CB, l < lines, j < CB.
+     * dw P [c][lines*CB]. Images past `images` are not read into any sum. */
+    void (*outer)(const struct conv_rect *r, int images, int c, int lines, void *dw);
 
     /* sum[j] += sum over p < pixels, i < images of dy[p*dy_step + i*CB + j], j < CB. */
     void (*sum_images)(int pixels, int images, const void *dy, size_t dy_step, void *sum);

@@ -27,22 +27,29 @@ static void NAME(gather)(int count, const struct conv_tap *taps, int c, int imag
     }
 }
 
-static void NAME(outer)(int pixels, int images, const void *x, size_t x_step, int c, const void *dy,
-                        size_t dy_step, int lines, void *dw)
+/* The outer products of one row of the rectangle, one channel of x. */
+static void NAME(outer_row)(int pixels, int images, const REAL *x, size_t x_pixel, const REAL *dy,
+                            size_t dy_pixel, int width, REAL *sum)
 {
     enum { CB = NAME(CB) };
-    assert(pixels > 0 && images > 0 && images <= IMAGES);
+    for (int q = 0; q < pixels; q++, x += x_pixel, dy += dy_pixel)
+        for (int i = 0; i < images; i++)
+            for (int j = 0; j < width; j++)
+                sum[j] += x[i * CB] * dy[(j / CB * IMAGES + i) * CB + j % CB];
+}
+
+static void NAME(outer)(const struct conv_rect *r, int images, int c, int lines, void *dw)
+{
+    enum { CB = NAME(CB) };
+    assert(r->rows > 0 && r->pixels > 0 && images > 0 && images <= IMAGES);
     assert(c > 0 && c <= CB && lines > 0 && lines <= PANEL_LINES);
     int width = lines * CB;
     for (int cc = 0; cc < c; cc++) {
         REAL sum[PANEL_LINES * CB] = {0};
-        for (int p = 0; p < pixels; p++) {
-            const REAL *a = (const REAL *)x + (size_t)p * x_step + cc;
-            const REAL *b = (const REAL *)dy + (size_t)p * dy_step;
-            for (int i = 0; i < images; i++)
-                for (int j = 0; j < width; j++)
-                    sum[j] += a[i * CB] * b[(j / CB * IMAGES + i) * CB + j % CB];
-        }
+        for (int p = 0; p < r->rows; p++)
+            NAME(outer_row)(r->pixels, images, (const REAL *)r->x + (size_t)p * r->x_row + cc,
+                            r->x_pixel, (const REAL *)r->dy + (size_t)p * r->dy_row, r->dy_pixel,
+                            width, sum);
         for (int j = 0; j < width; j++)
             ((REAL *)dw)[cc * width + j] += sum[j];
     }
@@ -61,72 +68,6 @@ static void NAME(sum_images)(int pixels, int images, const void *dy, size_t dy_s
     }
     for (int j = 0; j < CB; j++)
         ((REAL *)sum)[j] += part[j];
-}
-
-static void NAME(pack)(int k, int c, int taps, const void *weights, int k0, int lines,
-                       void *packed)
-{
-    int width = lines * NAME(CB);
-    REAL *out = packed;
-    for (int j = 0; j < width; j++) {
-        if (k0 + j >= k) {
-            for (size_t i = 0; i < (size_t)taps * (size_t)c; i++)
-                out[i * (size_t)width + (size_t)j] = 0;
-            continue;
-        }
-        const REAL *w = (const REAL *)weights + (size_t)(k0 + j) * (size_t)c * (size_t)taps;
-        for (int cc = 0; cc < c; cc++)
-            for (int t = 0; t < taps; t++)
-                out[((size_t)t * (size_t)c + (size_t)cc) * (size_t)width + (size_t)j] = *w++;
-    }
-}
-
-static void NAME(pack_transposed)(int k, int c, int taps, const void *weights, int c0, int lines,
-                                  void *packed)
-{
-    int width = lines * NAME(CB);
-    REAL *out = packed;
-    for (int kk = 0; kk < k; kk++) {
-        const REAL *w = (const REAL *)weights + ((size_t)kk * (size_t)c + (size_t)c0) *
-                                                    (size_t)taps;
-        for (int j = 0; j < width; j++)
-            for (int t = 0; t < taps; t++)
-                out[((size_t)t * (size_t)k + (size_t)kk) * (size_t)width + (size_t)j] =
-                    c0 + j < c ? w[j * taps + t] : 0;
-    }
-}
-
-/* The tree over lanes [first, first + count) of one element; false if all of them are missing. */
-static bool NAME(tree)(int first, int count, const void *const *lane, size_t at, REAL *sum)
-{
-    if (count == 1) {
-        if (lane[first])
-            *sum = ((const REAL *)lane[first])[at];
-        return lane[first] != NULL;
-    }
-    REAL a = 0, b = 0;
-    bool has_a = NAME(tree)(first, count / 2, lane, at, &a);
-    bool has_b = NAME(tree)(first + count / 2, count / 2, lane, at, &b);
-    *sum = has_a && has_b ? a + b : has_a ? a : b;
-    return has_a || has_b;
-}
-
-static void NAME(unpack)(int lanes, const void *const *lane, int k, int c, int taps, int k0,
-                         int lines, int c_first, int c_end, void *dw)
-{
-    int width = lines * NAME(CB);
-    assert(lanes > 0 && (lanes & (lanes - 1)) == 0);
-    for (int j = 0; j < width && k0 + j < k; j++) {
-        for (int cc = c_first; cc < c_end; cc++) {
-            REAL *out = (REAL *)dw + ((size_t)(k0 + j) * (size_t)c + (size_t)cc) * (size_t)taps;
-            for (int t = 0; t < taps; t++) {
-                size_t at = ((size_t)t * (size_t)c + (size_t)cc) * (size_t)width + (size_t)j;
-                bool any = NAME(tree)(0, lanes, lane, at, &out[t]);
-                assert(any);
-                (void)any;
-            }
-        }
-    }
 }
 
 static void NAME(conv_init)(struct conv_kernels *k)

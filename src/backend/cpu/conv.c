@@ -6,8 +6,8 @@
  * shorter; nothing is ever multiplied by padding.
  *
  *   item      (block of 32 images, row, some panels of output channels)
- *   within    panel > group of images > pixels of the row: the weights of a panel stay in the
- *             second-level cache while the row of a few images passes
+ *   within    panel > pixels of the row: the weights of a panel stay in the second-level cache
+ *             while the row passes
  *
  * Backward-weights: an item is (lane, panel of K, some lines of C). It owns its part of the lane's
  * gradient, which stays in cache while the lane's images pass in order:
@@ -26,7 +26,7 @@ enum {
     FILTER_MAX = 64,        /* rows and columns of a filter */
     TAPS = 64,              /* of one kernel call; longer lists are gathered in several */
     GROUP_LINES = 4,        /* lines of C in an item of backward-weights */
-    CHUNK = 4,              /* pixels of one outer product: x and dy of a chunk fit in L1 */
+    CHUNK = 16,             /* pixels of one outer product, about: its x and dy stay near */
     ITEMS_PER_THREAD = 4    /* at least, where the work can be cut that finely */
 };
 
@@ -125,7 +125,6 @@ struct gather_job {
     const char *packed;
     const void *bias;
     int panels, splits;         /* an item takes panels/splits panels */
-    int images;                 /* of one kernel call */
 };
 
 /* A row (or column) of the filter, and the row (or column) of the input that it falls on. */
@@ -162,15 +161,15 @@ struct gather_row {
     const void *bias;           /* padded to the panel */
 };
 
-static void gather_pixel(const struct gather_row *g, int x, int image, int images)
+static void gather_pixel(const struct gather_row *g, int x)
 {
     const struct gather_job *j = g->j;
     const struct conv_kernels *k = &j->b->kernels.conv;
-    size_t offset = (size_t)image * LINE;
+    int images = cpu_block_images(j->n, g->block);
     size_t pixel = ((size_t)g->block * (size_t)j->out.h + (size_t)g->y) * (size_t)j->out.w +
                    (size_t)x;
     char *out = (char *)j->out.data +
-                (pixel * (size_t)j->out_lines + (size_t)g->panel * PANEL_LINES) * TILE + offset;
+                (pixel * (size_t)j->out_lines + (size_t)g->panel * PANEL_LINES) * TILE;
     size_t tap_bytes = (size_t)j->in.c * (size_t)g->lines * LINE;
     struct hit columns[FILTER_MAX];
     int column_count = list_hits(j, x, j->s->s, j->in.w, columns);
@@ -186,7 +185,7 @@ static void gather_pixel(const struct gather_row *g, int x, int image, int image
                 add = true;
                 count = 0;
             }
-            size_t at = (line + (size_t)columns[c].at) * (size_t)j->in_lines * TILE + offset;
+            size_t at = (line + (size_t)columns[c].at) * (size_t)j->in_lines * TILE;
             size_t tap = (size_t)(row->tap * j->s->s + columns[c].tap);
             taps[count++] = (struct conv_tap){(const char *)j->in.data + at,
                                               g->weights + tap * tap_bytes};
@@ -218,10 +217,8 @@ static void gather_panel(struct gather_row *g)
         copy_bias(j, g->panel * PANEL_LINES * layout_cb(p), bias);
         g->bias = bias;
     }
-    int images = cpu_block_images(j->n, g->block);
-    for (int i = 0; i < images; i += j->images)
-        for (int x = 0; x < j->out.w; x++)
-            gather_pixel(g, x, i, images - i < j->images ? images - i : j->images);
+    for (int x = 0; x < j->out.w; x++)
+        gather_pixel(g, x);
 }
 
 static void gather_item(void *ctx, int item, int worker)
@@ -245,9 +242,6 @@ static void gather_map(struct gather_job *j)
     j->in_lines = layout_cblocks(p, j->in.c);
     j->out_lines = layout_cblocks(p, j->out.c);
     j->panels = conv_panels(p, j->out.c);
-    /* Few terms: one call does all images. Many: the panel's weights and a row of 8 images share
-     * the second-level cache. */
-    j->images = j->in.c * filter_taps(j->s) <= 64 ? IMAGES : 8;
     int items = layout_blocks(j->n) * j->out.h, wanted = ITEMS_PER_THREAD * j->b->base.threads;
     j->splits = (wanted + items - 1) / items;
     if (j->splits > j->panels)
@@ -305,44 +299,75 @@ struct weights_part {
     char *dw;                   /* the panel of the lane */
 };
 
-static void outer_tap(const struct weights_part *w, int block, int p, int q, int q_end, int line,
-                      int r, int s)
+/* A range of rows or columns. */
+struct range {
+    int begin, end;
+};
+
+/* The outputs of `out` whose input under row (or column) `tap` of the filter is in [0, size). */
+static struct range clip(const struct conv_shape *s, struct range out, int tap, int size)
+{
+    while (out.begin < out.end && out.begin * s->stride + tap < s->pad)
+        out.begin++;
+    while (out.begin < out.end && (out.end - 1) * s->stride + tap - s->pad >= size)
+        out.end--;
+    return out;
+}
+
+/* One outer product: line `line` of C and one tap, over a rectangle of one block's outputs. */
+static void outer_tap(const struct weights_part *w, int block, struct range p, struct range q,
+                      int line, int r, int s)
 {
     const struct weights_job *j = w->j;
     const struct conv_shape *shape = j->s;
-    int cb = layout_cb(j->b->base.precision), stride = shape->stride;
-    int at_y = p * stride + r - shape->pad;
-    while (q < q_end && q * stride + s < shape->pad)
-        q++;
-    while (q < q_end && (q_end - 1) * stride + s - shape->pad >= shape->w)
-        q_end--;
-    if (q >= q_end)
-        return;
-    int at_x = q * stride + s - shape->pad, c_first = line * cb;
-    size_t x = ((size_t)block * (size_t)shape->h + (size_t)at_y) * (size_t)shape->w + (size_t)at_x;
-    size_t dy = ((size_t)block * (size_t)shape->p + (size_t)p) * (size_t)shape->q + (size_t)q;
+    int cb = layout_cb(j->b->base.precision), stride = shape->stride, c_first = line * cb;
+    size_t at_y = (size_t)(p.begin * stride + r - shape->pad);
+    size_t at_x = (size_t)(q.begin * stride + s - shape->pad);
+    size_t x = ((size_t)block * (size_t)shape->h + at_y) * (size_t)shape->w + at_x;
+    size_t dy = ((size_t)block * (size_t)shape->p + (size_t)p.begin) * (size_t)shape->q +
+                (size_t)q.begin;
     size_t dw = (size_t)(r * shape->s + s) * (size_t)shape->c + (size_t)c_first;
     size_t tile = (size_t)(IMAGES * cb);
-    j->b->kernels.conv.outer(
-        q_end - q, cpu_block_images(j->n, block),
-        j->x + (x * (size_t)j->c_lines + (size_t)line) * TILE,
-        (size_t)stride * (size_t)j->c_lines * tile, min_int(cb, shape->c - c_first),
-        j->dy + (dy * (size_t)j->k_lines + (size_t)w->panel * PANEL_LINES) * TILE,
-        (size_t)j->k_lines * tile, w->lines, w->dw + dw * (size_t)w->lines * LINE);
+    struct conv_rect rect = {
+        .rows = p.end - p.begin,
+        .pixels = q.end - q.begin,
+        .x = j->x + (x * (size_t)j->c_lines + (size_t)line) * TILE,
+        .dy = j->dy + (dy * (size_t)j->k_lines + (size_t)w->panel * PANEL_LINES) * TILE,
+        .x_pixel = (size_t)(stride * j->c_lines) * tile,
+        .x_row = (size_t)(stride * shape->w * j->c_lines) * tile,
+        .dy_pixel = (size_t)j->k_lines * tile,
+        .dy_row = (size_t)(shape->q * j->k_lines) * tile,
+    };
+    j->b->kernels.conv.outer(&rect, cpu_block_images(j->n, block), min_int(cb, shape->c - c_first),
+                             w->lines, w->dw + dw * (size_t)w->lines * LINE);
 }
 
-static void outer_chunk(const struct weights_part *w, int block, int p, int q, int q_end)
+static void outer_chunk(const struct weights_part *w, int block, struct range p, struct range q)
 {
     const struct conv_shape *s = w->j->s;
     for (int line = w->line_first; line < w->line_end; line++) {
         for (int r = 0; r < s->r; r++) {
-            int at_y = p * s->stride + r - s->pad;
-            if (at_y < 0 || at_y >= s->h)
+            struct range rows = clip(s, p, r, s->h);
+            if (rows.begin == rows.end)
                 continue;
-            for (int t = 0; t < s->s; t++)
-                outer_tap(w, block, p, q, q_end, line, r, t);
+            for (int t = 0; t < s->s; t++) {
+                struct range columns = clip(s, q, t, s->w);
+                if (columns.begin < columns.end)
+                    outer_tap(w, block, rows, columns, line, r, t);
+            }
         }
     }
+}
+
+/* All outputs of one block, in chunks of whole rows or of parts of one. */
+static void outer_block(const struct weights_part *w, int block)
+{
+    const struct conv_shape *s = w->j->s;
+    int chunks = (s->q + CHUNK - 1) / CHUNK, rows = chunks > 1 ? 1 : CHUNK / s->q;
+    for (int p = 0; p < s->p; p += rows)
+        for (int i = 0; i < chunks; i++)
+            outer_chunk(w, block, (struct range){p, min_int(p + rows, s->p)},
+                        (struct range){s->q * i / chunks, s->q * (i + 1) / chunks});
 }
 
 static void zero_part(const struct weights_part *w)
@@ -370,12 +395,9 @@ static void weights_item(void *ctx, int item, int worker)
     w.dw = (char *)j->lane[lane] +
            conv_panel_at(p, w.panel, s->c, filter_taps(s)) * j->b->base.real_bytes;
     zero_part(&w);
-    int chunks = (s->q + CHUNK - 1) / CHUNK;
     int end = cpu_lane_begin(j->n, lane + 1);
     for (int block = cpu_lane_begin(j->n, lane); block < end; block++)
-        for (int y = 0; y < s->p; y++)
-            for (int chunk = 0; chunk < chunks; chunk++)
-                outer_chunk(&w, block, y, s->q * chunk / chunks, s->q * (chunk + 1) / chunks);
+        outer_block(&w, block);
 }
 
 /* Adds the lanes up and unpacks some lines of C of one panel. */
