@@ -1,0 +1,157 @@
+/* vector.h - vectors of floats under one name for AVX2 and AVX-512, for kernels that are the same
+ * in both. It takes the widest that the including file is compiled for, and is empty elsewhere.
+ *
+ * A vec holds VEC floats, a vmask a truth value for each, a vec_double the lower or upper half of
+ * a vec in double precision. A line of layout.h is LINE_VECS vecs.
+ */
+#ifndef KILN_KERNELS_VECTOR_H
+#define KILN_KERNELS_VECTOR_H
+
+#ifdef __AVX2__
+
+#include <immintrin.h>
+#include <stdint.h>
+
+#include "kernels/layout.h"
+
+#define INLINE static inline __attribute__((always_inline))
+
+#ifdef __AVX512F__
+
+enum { VEC = 16, LINE_VECS = 1 };
+typedef __m512 vec;
+typedef __m512d vec_double;
+typedef __mmask16 vmask;
+
+INLINE vec v_load(const float *p) { return _mm512_load_ps(p); }
+INLINE void v_store(float *p, vec a) { _mm512_store_ps(p, a); }
+INLINE vec v_set(float a) { return _mm512_set1_ps(a); }
+INLINE vec v_add(vec a, vec b) { return _mm512_add_ps(a, b); }
+INLINE vec v_sub(vec a, vec b) { return _mm512_sub_ps(a, b); }
+INLINE vec v_mul(vec a, vec b) { return _mm512_mul_ps(a, b); }
+INLINE vec v_div(vec a, vec b) { return _mm512_div_ps(a, b); }
+/* a * b + c and c - a * b, rounded once. */
+INLINE vec v_fma(vec a, vec b, vec c) { return _mm512_fmadd_ps(a, b, c); }
+INLINE vec v_fnma(vec a, vec b, vec c) { return _mm512_fnmadd_ps(a, b, c); }
+/* The lesser and the greater; b if one is NaN. */
+INLINE vec v_min(vec a, vec b) { return _mm512_min_ps(a, b); }
+INLINE vec v_max(vec a, vec b) { return _mm512_max_ps(a, b); }
+INLINE vec v_abs(vec a) { return _mm512_abs_ps(a); }
+INLINE vec v_round(vec a) { return _mm512_roundscale_ps(a, 0); }
+/* a < b and a <= b: false if one is NaN. a > b or b is NaN. */
+INLINE vmask v_less(vec a, vec b) { return _mm512_cmp_ps_mask(a, b, _CMP_LT_OQ); }
+INLINE vmask v_at_most(vec a, vec b) { return _mm512_cmp_ps_mask(a, b, _CMP_LE_OQ); }
+INLINE vmask v_is_nan(vec a) { return _mm512_cmp_ps_mask(a, a, _CMP_UNORD_Q); }
+INLINE vmask v_or(vmask a, vmask b) { return (vmask)(a | b); }
+INLINE vec v_select(vmask m, vec yes, vec no) { return _mm512_mask_blend_ps(m, no, yes); }
+
+/* a * 2^n for a whole n; 0 and infinity where it leaves the range. */
+INLINE vec v_scale2(vec a, vec n) { return _mm512_scalef_ps(a, n); }
+
+/* The first `count` floats at p, zero in place of the others; count may be negative. */
+INLINE vec v_load_some(const float *p, int count)
+{
+    unsigned mask = count >= VEC ? 0xffff : count > 0 ? (1u << count) - 1 : 0;
+    return _mm512_maskz_loadu_ps((vmask)mask, p);
+}
+
+/* Which of VEC bytes are equal to k, and VEC whole numbers held in floats' places as bytes. */
+INLINE vmask v_bytes_equal(const uint8_t *p, int k)
+{
+    return _mm_cmpeq_epi8_mask(_mm_loadu_si128((const void *)p), _mm_set1_epi8((char)k));
+}
+
+INLINE void v_store_bytes(uint8_t *p, vec numbers)
+{
+    _mm_storeu_si128((void *)p, _mm512_cvtepi32_epi8(_mm512_castps_si512(numbers)));
+}
+
+INLINE vec v_set_number(int k) { return _mm512_castsi512_ps(_mm512_set1_epi32(k)); }
+
+INLINE vec_double v_low(vec a) { return _mm512_cvtps_pd(_mm512_castps512_ps256(a)); }
+INLINE vec_double v_high(vec a) { return _mm512_cvtps_pd(_mm512_extractf32x8_ps(a, 1)); }
+INLINE vec_double vd_load(const double *p) { return _mm512_loadu_pd(p); }
+INLINE void vd_store(double *p, vec_double a) { _mm512_storeu_pd(p, a); }
+INLINE vec_double vd_add(vec_double a, vec_double b) { return _mm512_add_pd(a, b); }
+INLINE vec_double vd_fma(vec_double a, vec_double b, vec_double c)
+{
+    return _mm512_fmadd_pd(a, b, c);
+}
+
+#else
+
+enum { VEC = 8, LINE_VECS = 2 };
+typedef __m256 vec;
+typedef __m256d vec_double;
+typedef __m256 vmask;
+
+INLINE vec v_load(const float *p) { return _mm256_load_ps(p); }
+INLINE void v_store(float *p, vec a) { _mm256_store_ps(p, a); }
+INLINE vec v_set(float a) { return _mm256_set1_ps(a); }
+INLINE vec v_add(vec a, vec b) { return _mm256_add_ps(a, b); }
+INLINE vec v_sub(vec a, vec b) { return _mm256_sub_ps(a, b); }
+INLINE vec v_mul(vec a, vec b) { return _mm256_mul_ps(a, b); }
+INLINE vec v_div(vec a, vec b) { return _mm256_div_ps(a, b); }
+INLINE vec v_fma(vec a, vec b, vec c) { return _mm256_fmadd_ps(a, b, c); }
+INLINE vec v_fnma(vec a, vec b, vec c) { return _mm256_fnmadd_ps(a, b, c); }
+INLINE vec v_min(vec a, vec b) { return _mm256_min_ps(a, b); }
+INLINE vec v_max(vec a, vec b) { return _mm256_max_ps(a, b); }
+INLINE vec v_abs(vec a) { return _mm256_andnot_ps(_mm256_set1_ps(-0.0f), a); }
+INLINE vec v_round(vec a)
+{
+    return _mm256_round_ps(a, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+}
+INLINE vmask v_less(vec a, vec b) { return _mm256_cmp_ps(a, b, _CMP_LT_OQ); }
+INLINE vmask v_at_most(vec a, vec b) { return _mm256_cmp_ps(a, b, _CMP_LE_OQ); }
+INLINE vmask v_is_nan(vec a) { return _mm256_cmp_ps(a, a, _CMP_UNORD_Q); }
+INLINE vmask v_or(vmask a, vmask b) { return _mm256_or_ps(a, b); }
+INLINE vec v_select(vmask m, vec yes, vec no) { return _mm256_blendv_ps(no, yes, m); }
+
+/* 2^n for a whole n in [-126, 127]: an exponent and nothing else. */
+INLINE vec v_power2(__m256i n)
+{
+    return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_add_epi32(n, _mm256_set1_epi32(127)), 23));
+}
+
+/* In two steps, because one power cannot reach all of the range. */
+INLINE vec v_scale2(vec a, vec n)
+{
+    n = v_min(v_set(252), v_max(v_set(-252), n));
+    __m256i whole = _mm256_cvtps_epi32(n), half = _mm256_srai_epi32(whole, 1);
+    return v_mul(v_mul(a, v_power2(half)), v_power2(_mm256_sub_epi32(whole, half)));
+}
+
+INLINE vec v_load_some(const float *p, int count)
+{
+    __m256i order = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
+    return _mm256_maskload_ps(p, _mm256_cmpgt_epi32(_mm256_set1_epi32(count), order));
+}
+
+INLINE vmask v_bytes_equal(const uint8_t *p, int k)
+{
+    __m256i bytes = _mm256_cvtepu8_epi32(_mm_loadl_epi64((const void *)p));
+    return _mm256_castsi256_ps(_mm256_cmpeq_epi32(bytes, _mm256_set1_epi32(k)));
+}
+
+INLINE void v_store_bytes(uint8_t *p, vec numbers)
+{
+    __m256i n = _mm256_castps_si256(numbers);
+    __m128i words = _mm_packus_epi32(_mm256_castsi256_si128(n), _mm256_extracti128_si256(n, 1));
+    _mm_storel_epi64((void *)p, _mm_packus_epi16(words, words));
+}
+
+INLINE vec v_set_number(int k) { return _mm256_castsi256_ps(_mm256_set1_epi32(k)); }
+
+INLINE vec_double v_low(vec a) { return _mm256_cvtps_pd(_mm256_castps256_ps128(a)); }
+INLINE vec_double v_high(vec a) { return _mm256_cvtps_pd(_mm256_extractf128_ps(a, 1)); }
+INLINE vec_double vd_load(const double *p) { return _mm256_loadu_pd(p); }
+INLINE void vd_store(double *p, vec_double a) { _mm256_storeu_pd(p, a); }
+INLINE vec_double vd_add(vec_double a, vec_double b) { return _mm256_add_pd(a, b); }
+INLINE vec_double vd_fma(vec_double a, vec_double b, vec_double c)
+{
+    return _mm256_fmadd_pd(a, b, c);
+}
+
+#endif
+#endif
+#endif

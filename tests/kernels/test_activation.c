@@ -1,0 +1,158 @@
+/* test_activation.c - activations of every tier, over the whole range of floats, against the same
+ * functions in double.
+ *
+ * Bounds: the plain tier rounds a result computed in double, 1 unit (2^-24 in fp32) and the error
+ * of libm. The vector tiers promise 8 units (kernels/vector_math.h): of act(x), and for the slope
+ * of max(1, |slope|). In fp64 the naive value is itself rounded, and what is rounded inside an
+ * exponential of x^2/2 counts x^2 times.
+ */
+#include "kernels/fixture.h"
+
+static const enum activation all[] = {ACT_NONE, ACT_RELU, ACT_GELU, ACT_SILU, ACT_CELU};
+enum { ALL = sizeof all / sizeof all[0] };
+
+static const double ALPHA = 0.3;
+
+static double value(enum activation a, double x)
+{
+    switch (a) {
+    case ACT_NONE: return x;
+    case ACT_RELU: return x > 0 ? x : 0;
+    case ACT_GELU: return x * 0.5 * erfc(-x / sqrt(2));
+    case ACT_SILU: return x / (1 + exp(-x));
+    case ACT_CELU: return x > 0 ? x : ALPHA * expm1(x / ALPHA);
+    }
+    return 0;
+}
+
+static double slope(enum activation a, double x)
+{
+    double s = 1 / (1 + exp(-x));
+    switch (a) {
+    case ACT_NONE: return 1;
+    case ACT_RELU: return x > 0;
+    case ACT_GELU: return 0.5 * erfc(-x / sqrt(2)) + x * exp(-x * x / 2) / sqrt(2 * acos(-1));
+    case ACT_SILU: return s + x * s * (1 - s);
+    case ACT_CELU: return x > 0 ? 1 : exp(x / ALPHA);
+    }
+    return 0;
+}
+
+/* Numbers of all sizes and both signs: a fine grid where the functions bend, and powers. */
+static void fill_range(double *values, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        double share = (double)(i / 2) / (double)(count / 2);
+        double v = i % 4 < 2 ? share * 20 : exp2(-100 + share * 200);
+        values[i] = i % 2 ? -v : v;
+    }
+}
+
+static void range(struct backend *b)
+{
+    bool plain = b->tier == TIER_REF;
+    struct test_map x = map_new(b, 64, 24, 20, 4), y = map_new(b, 64, 24, 20, 4);
+    struct test_map dy = map_random(b, 64, 24, 20, 4, 1, 0, 1), dx = map_new(b, 64, 24, 20, 4);
+    fill_range(x.values, values_of(&x));
+    map_upload(b, &x);
+    for (int a = 0; a < ALL; a++) {
+        b->ops->act_forward(b, x.n, all[a], ALPHA, &x.map, &y.map);
+        b->ops->act_backward(b, x.n, all[a], ALPHA, &x.map, &dy.map, &dx.map);
+        map_download(b, &y);
+        map_download(b, &dx);
+        for (size_t i = 0; i < values_of(&x); i++) {
+            double v = x.values[i], want = value(all[a], v), s = slope(all[a], v);
+            bool fp64 = b->precision == PRECISION_FP64;
+            double units = (plain ? 4 : 8) * unit(b) * (fp64 ? 1 + fmin(v * v, 1e3) : 1);
+            /* A float of 1/alpha moves celu's argument, x / alpha, by its own rounding. */
+            double moved = all[a] == ACT_CELU && v < 0 ? fabs(v / ALPHA) * 2 * unit(b) : 0;
+            double bound = units * fabs(want) + moved * ALPHA * s + 16 * tiny(b);
+            double bound_slope = (units * fmax(1, fabs(s)) + moved * s) * fabs(dy.values[i]);
+            assert_within(y.values[i], want, bound);
+            assert_within(dx.values[i], s * dy.values[i], bound_slope + tiny(b));
+        }
+    }
+    map_free(&x);
+    map_free(&y);
+    map_free(&dy);
+    map_free(&dx);
+}
+
+static void test_activation__is_accurate_over_the_whole_range(void **state)
+{
+    (void)state;
+    on_every_tier(range);
+}
+
+static void special(struct backend *b)
+{
+    static const double in[] = {0, -0.0, 1e30, -1e30, 87, -87, -104, 1e-42, -1e-42};
+    enum { COUNT = sizeof in / sizeof in[0] };
+    struct test_map x = map_new(b, 1, COUNT + 2, 1, 1), y = map_new(b, 1, COUNT + 2, 1, 1);
+    memcpy(x.values, in, sizeof in);
+    x.values[COUNT] = (double)NAN;
+    x.values[COUNT + 1] = (double)INFINITY;
+    map_upload(b, &x);
+    for (int a = 0; a < ALL; a++) {
+        b->ops->act_forward(b, 1, all[a], ALPHA, &x.map, &y.map);
+        map_download(b, &y);
+        for (int i = 0; i < COUNT; i++)
+            assert_within(y.values[i], value(all[a], x.values[i]),
+                          8 * unit(b) * fabs(value(all[a], x.values[i])) + 256 * tiny(b));
+        assert_true(isnan(y.values[COUNT]));
+        assert_false(isfinite(y.values[COUNT + 1]));
+    }
+    map_free(&x);
+    map_free(&y);
+}
+
+static void test_activation__of_zero_huge_tiny_and_broken_numbers(void **state)
+{
+    (void)state;
+    on_every_tier(special);
+}
+
+static void in_place(struct backend *b)
+{
+    struct test_map x = map_random(b, 33, 31, 3, 5, 3, 0, 2), y = map_new(b, 33, 31, 3, 5);
+    struct test_map dy = map_random(b, 33, 31, 3, 5, 4, 0, 2);
+    size_t bytes = values_of(&x) * sizeof(double);
+    for (int a = 0; a < ALL; a++) {
+        b->ops->act_backward(b, x.n, all[a], ALPHA, &x.map, &dy.map, &y.map);
+        map_download(b, &y);
+        double *want = malloc(bytes);
+        memcpy(want, y.values, bytes);
+        memcpy(y.memory.data, dy.memory.data, y.memory.bytes);
+        b->ops->act_backward(b, x.n, all[a], ALPHA, &x.map, &y.map, &y.map);
+        map_download(b, &y);
+        assert_memory_equal(y.values, want, bytes);
+
+        b->ops->act_forward(b, x.n, all[a], ALPHA, &x.map, &y.map);
+        map_download(b, &y);
+        memcpy(want, y.values, bytes);
+        memcpy(y.memory.data, x.memory.data, y.memory.bytes);
+        b->ops->act_forward(b, x.n, all[a], ALPHA, &y.map, &y.map);
+        map_download(b, &y);
+        assert_memory_equal(y.values, want, bytes);
+        free(want);
+    }
+    map_free(&x);
+    map_free(&y);
+    map_free(&dy);
+}
+
+static void test_activation__works_in_place(void **state)
+{
+    (void)state;
+    on_every_tier(in_place);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_activation__is_accurate_over_the_whole_range),
+        cmocka_unit_test(test_activation__of_zero_huge_tiny_and_broken_numbers),
+        cmocka_unit_test(test_activation__works_in_place),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
