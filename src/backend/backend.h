@@ -104,7 +104,7 @@ struct backend_ops {
     /* Convolution. `weights` and `dw` are P [k, c, r, s] (PyTorch's order). `packed` is the
      * backend's own form of the weights, conv_packed_bytes large, made by conv_pack once a step;
      * pass with_backward = false if conv_backward_data will not be called.
-     * dbias[k] may be NULL. dw and dbias are overwritten. */
+     * dw and dbias[k] may each be NULL: not wanted. They are overwritten. */
     size_t (*conv_packed_bytes)(struct backend *b, const struct conv_shape *s, bool with_backward);
     size_t (*conv_workspace)(struct backend *b, int n, const struct conv_shape *s);
     void (*conv_pack)(struct backend *b, const struct conv_shape *s, const void *weights,

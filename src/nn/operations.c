@@ -78,11 +78,10 @@ static void conv_data_run(const struct run *r, const struct step *s)
                                   read_map(r, s, 1)->data, write_map(r, s, 0));
 }
 
-/* The backend always makes dw; where only the bias trains, nobody looks at it. */
 static void conv_weights_run(const struct run *r, const struct step *s)
 {
     ops_of(r)->conv_backward_weights(r->model->backend, r->n, &s->conv, read_map(r, s, 0),
-                                     read_map(r, s, 1), model_gradient(r->model, s->tensors[0]),
+                                     read_map(r, s, 1), gradient(r, s->gradients[0]),
                                      gradient(r, s->gradients[1]), write_map(r, s, 0)->data);
 }
 

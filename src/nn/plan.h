@@ -42,7 +42,8 @@ void plan_free(struct plan *p);
 /* Device bytes that plan_new would ask for, without asking; for --dry-run. */
 size_t plan_bytes(const struct graph *g, struct backend *b, int batch, enum plan_mode mode);
 
-/* The map to fill before a forward pass, and the logits after it. */
+/* The map to fill before each forward pass, which may reuse its memory, and the logits after it,
+ * which stay until the backward pass. */
 const struct map *plan_input(struct plan *p);
 const struct map *plan_logits(struct plan *p);
 /* Where the loss puts d loss / d logits before a backward pass (training plans only). */

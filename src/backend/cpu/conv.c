@@ -488,8 +488,10 @@ static void conv_backward_weights(struct backend *base, int n, const struct conv
                             .panels = conv_panels(p, s->k), .dw = dw, .dbias = dbias};
     j.groups = (j.c_lines + GROUP_LINES - 1) / GROUP_LINES;
     find_lanes(&j, workspace);
-    cpu_parallel(j.b, j.lane_count * j.panels * j.groups, weights_item, &j);
-    cpu_parallel(j.b, j.panels * j.groups, unpack_item, &j);
+    if (dw) {
+        cpu_parallel(j.b, j.lane_count * j.panels * j.groups, weights_item, &j);
+        cpu_parallel(j.b, j.panels * j.groups, unpack_item, &j);
+    }
     if (dbias) {
         cpu_parallel(j.b, j.lane_count * j.k_lines, bias_item, &j);
         add_bias_lanes(&j);
