@@ -423,6 +423,20 @@ void options_print_ini(const struct option_def *table, const void *config, FILE 
     }
 }
 
+char *options_ini_text(const struct option_def *table, const void *config)
+{
+    char *text = NULL;
+    size_t bytes = 0;
+    FILE *out = open_memstream(&text, &bytes);
+    if (out)
+        options_print_ini(table, config, out);
+    if (!out || fclose(out)) {
+        fprintf(stderr, "kiln: out of memory\n");
+        exit(EXIT_FAILED);
+    }
+    return text;
+}
+
 static const char *placeholder(const struct option_def *o)
 {
     switch (o->type) {

@@ -63,6 +63,9 @@ int options_read_environment(const struct option_def *table, void *config,
  * bits. */
 void options_print_ini(const struct option_def *table, const void *config, FILE *out);
 
+/* The same as heap text; the caller frees. */
+char *options_ini_text(const struct option_def *table, const void *config);
+
 /* Prints the --help lines of a table: option, default, unit, range, help. */
 void options_print_help(const struct option_def *table, FILE *out);
 

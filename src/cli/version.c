@@ -5,6 +5,7 @@
 #include <curl/curl.h>
 #include <openssl/crypto.h>
 #include <png.h>
+#include <string.h>
 
 #include "backend/backend.h"
 #include "cli/cli.h"
@@ -40,7 +41,8 @@ json_t *version_libraries(void)
     json_object_set_new(o, "openmp", json_integer(_OPENMP));
     json_object_set_new(o, "openssl", json_string(OpenSSL_version(OPENSSL_VERSION_STRING)));
     json_object_set_new(o, "curl", json_string(curl_version_info(CURLVERSION_NOW)->version));
-    json_object_set_new(o, "libarchive", json_string(archive_version_string()));
+    const char *archive = archive_version_string() + strlen("libarchive ");
+    json_object_set_new(o, "libarchive", json_string(archive));
     json_object_set_new(o, "libpng", json_string(png_get_libpng_ver(NULL)));
     json_object_set_new(o, "jansson", json_string(jansson_version_str()));
     json_object_set_new(o, "inih", json_string(KILN_INIH_VERSION));

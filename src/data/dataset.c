@@ -93,7 +93,7 @@ static bool look(const struct dataset *kind, const char *place, char found[PATH_
     return kind->present(place);
 }
 
-static bool find(const struct dataset *kind, const char *data_dir, char found[PATH_SIZE])
+bool dataset_locate(const struct dataset *kind, const char *data_dir, char found[4096])
 {
     struct places *places = xcalloc(1, sizeof *places);
     list_places(places, data_dir);
@@ -176,7 +176,7 @@ static int load(struct images *images, const char *name, const char *data_dir, b
     if (!kind)
         return unknown_name(name, e);
     char found[PATH_SIZE] = "";
-    if (!kind->generated && !find(kind, data_dir, found)) {
+    if (!kind->generated && !dataset_locate(kind, data_dir, found)) {
         *missing = true;
         if (!fetch || !kind->downloads)
             return not_found(kind, data_dir, e);

@@ -94,6 +94,9 @@ int images_load_or_step_down(struct images *images, const char *name, const char
 /* Frees everything. Zero bits, and what a failed load left, are fine. */
 void images_release(struct images *images);
 
+/* Where images_load would read the kind from, without reading it; false if it is nowhere. */
+bool dataset_locate(const struct dataset *kind, const char *data_dir, char found[4096]);
+
 /* Downloads the files of a kind (KILN_DATA_URL, if set, replaces its addresses) into the folder
  * `name` of data_dir or, if that is NULL or "", of the XDG folder. Files that are there and whole
  * are left alone. `folder` (may be NULL) receives the folder. EXIT_DATA when no address serves. */

@@ -1,0 +1,57 @@
+/* recorder.h - writes what training tells into a run directory.
+ *
+ * The recorder is an observer. When a record cannot be written (a full disk), it keeps the first
+ * cause and asks the run to end, so that the state goes into a checkpoint if there is room for one;
+ * the caller asks recorder_failed afterwards.
+ */
+#ifndef KILN_CLI_RECORDER_H
+#define KILN_CLI_RECORDER_H
+
+#include <stdbool.h>
+
+#include "cli/cli.h"
+#include "data/dataset.h"
+#include "store/metrics.h"
+#include "store/rundir.h"
+#include "store/table.h"
+#include "train/config.h"
+#include "train/observer.h"
+
+struct recorder {
+    struct rundir dir;
+    struct metrics metrics;
+    struct table epochs;
+    json_t *manifest;            /* owned */
+    json_t *session;             /* the last of manifest's sessions; borrowed */
+    uint64_t first_step, step, total_steps;
+    double epoch;
+    double status_written;       /* clock_seconds */
+    bool failed;
+    struct err why;              /* of the first failure */
+};
+
+/* Starts the records of a new run in r->dir (which rundir_create made): config.ini, manifest.json,
+ * status.json. `steps_down` says which lesser data set was taken and why, "" if none. */
+int recorder_begin(struct recorder *r, const struct invocation *inv, const struct config *c,
+                   const char *recipe, const struct images *images, const char *steps_down,
+                   struct err *e);
+
+/* Goes on with those of r->dir (which rundir_open opened). Fails with EXIT_DATA when the images are
+ * not the ones that the run began with. */
+int recorder_resume(struct recorder *r, const struct invocation *inv, const struct config *c,
+                    const struct images *images, struct err *e);
+
+struct observer recorder_observer(struct recorder *r);
+
+/* Writes the result into manifest and status: `exit_status` is what kiln will exit with, `sentence`
+ * why it failed, or NULL. */
+int recorder_end(struct recorder *r, const struct train_result *result, int exit_status,
+                 const char *sentence, struct err *e);
+
+/* Closes everything and lets go of the lock. Safe after a failure of any of the above. */
+void recorder_close(struct recorder *r);
+
+/* The keys of a result, as --json prints them and the manifest keeps them. */
+json_t *result_json(const struct train_result *result);
+
+#endif

@@ -1,0 +1,56 @@
+/* target.c - see target.h. */
+#include "cli/target.h"
+
+#include <string.h>
+
+#include "base/file.h"
+#include "cli/resolve.h"
+#include "store/rundir.h"
+#include "train/checkpoint.h"
+
+static int weights_of_run(const char *run, bool best, char *weights, struct err *e)
+{
+    char folder[4096];
+    if (file_join(folder, sizeof folder, run, "checkpoints", e))
+        return -1;
+    if (!best)
+        return checkpoint_latest(folder, weights, e);
+    if (file_join(weights, 4096, folder, "best.safetensors", e))
+        return -1;
+    return file_exists(weights) ? 0
+                                : err_set(e, EXIT_DATA, "'%s' keeps no best checkpoint", run);
+}
+
+/* "run/checkpoints/x.safetensors" -> "run". */
+static void run_of_weights(const char *weights, char run[4096])
+{
+    snprintf(run, 4096, "%s", weights);
+    for (int i = 0; i < 2; i++) {
+        char *slash = strrchr(run, '/');
+        if (slash)
+            *slash = 0;
+        else
+            snprintf(run, 4096, i ? "." : "./x");
+    }
+}
+
+int target_find(const struct invocation *inv, const char *name, bool best, char *weights,
+                struct config *c, struct err *e)
+{
+    char run[4096], ini[4096];
+    if (!file_exists(name))
+        return err_set(e, EXIT_DATA, "there is no run directory or checkpoint '%s'", name);
+    if (rundir_is(name)) {
+        snprintf(run, sizeof run, "%s", name);
+        if (weights_of_run(run, best, weights, e))
+            return -1;
+    } else {
+        snprintf(weights, 4096, "%s", name);
+        run_of_weights(name, run);
+    }
+    if (!rundir_is(run))
+        return resolve_config(inv, NULL, c, e);
+    if (file_join(ini, sizeof ini, run, "config.ini", e))
+        return -1;
+    return resolve_resumed(inv, ini, c, e);
+}
