@@ -204,6 +204,82 @@ static void test_train__keeps_the_newest_and_the_best(void **state)
     assert_true(plain.accuracy == tta.accuracy);
 }
 
+/* What was told, one letter an event, capitals for epochs with an evaluation. */
+struct story {
+    char letters[64];
+    struct epoch_event last_epoch;
+    double loss_sum;
+};
+
+static void add_letter(struct story *s, char letter)
+{
+    size_t n = strlen(s->letters);
+    assert_true(n + 1 < sizeof s->letters);
+    s->letters[n] = letter;
+}
+
+static void hear_run(void *context, const struct run_event *event)
+{
+    add_letter(context, 'r');
+    assert_int_equal(event->first_step, 0);
+    assert_int_equal(event->last_step, STEPS);
+    assert_int_equal(event->steps_per_epoch, 3);
+    assert_int_equal(event->train_images, TINY_TRAIN - 8);
+    assert_int_equal(event->validation_images, 8);
+    assert_int_equal(event->parameters, 8 * 27 + 16 + 16 * 72 + 32 + 4 * 16 + 4);
+}
+
+static void hear_step(void *context, const struct step_event *event)
+{
+    struct story *s = context;
+    add_letter(s, 's');
+    assert_true(event->epoch == (double)event->step / 3);
+    if (event->step > STEPS - 3)
+        s->loss_sum += event->loss * event->images;
+}
+
+static void hear_hash(void *context, const struct hash_event *event)
+{
+    add_letter(context, 'h');
+    assert_int_equal(strlen(event->weights_hash), 64);
+}
+
+static void hear_epoch(void *context, const struct epoch_event *event)
+{
+    struct story *s = context;
+    add_letter(s, event->evaluated ? 'E' : 'e');
+    assert_true(event->validated == event->evaluated);
+    assert_true(isnan(event->test_accuracy) == !event->evaluated);
+    s->last_epoch = *event;
+}
+
+static void hear_end(void *context, const struct train_result *result)
+{
+    add_letter(context, 'x');
+    assert_int_equal(result->reason, TRAIN_FINISHED);
+}
+
+static void test_train__tells_its_story_in_order(void **state)
+{
+    (void)state;
+    struct story story = {0};
+    const struct observer o = {&story, hear_run, hear_step, hear_hash, hear_epoch, NULL, hear_end};
+    const struct train_request request = {
+        .config = &config, .images = &images, .observers = &o, .observer_count = 1};
+    struct train_result r;
+    config.eval_every = 3;
+    config.hash_steps = 1;
+    config.validation = 8;
+    assert_int_equal(train_run(&request, &r, &(struct err){0}), 0);
+    assert_string_equal(story.letters, "rshss" "he" "sss" "he" "sss" "hE" "sss" "hE" "x");
+    const struct epoch_event *last = &story.last_epoch;
+    assert_true(last->epoch == 4);
+    assert_true(fabs(last->train_loss - story.loss_sum / (TINY_TRAIN - 8)) < 1e-12);
+    assert_true(r.test_accuracy == last->test_accuracy && r.test_loss == last->test_loss);
+    assert_true(r.validation_accuracy == last->validation_accuracy);
+    assert_true(isnan(r.tta_accuracy));
+}
+
 /* One step at an absurd rate makes weights whose loss overflows: the next step must not update. */
 static void test_train__stops_before_an_update_that_is_not_finite(void **state)
 {
@@ -385,6 +461,7 @@ int main(void)
         cmocka_unit_test_setup(test_train__resumes_with_lookahead, start),
         cmocka_unit_test_setup(test_train__stops_on_request_and_by_limit, start),
         cmocka_unit_test_setup(test_train__keeps_the_newest_and_the_best, start),
+        cmocka_unit_test_setup(test_train__tells_its_story_in_order, start),
         cmocka_unit_test_setup(test_train__stops_before_an_update_that_is_not_finite, start),
         cmocka_unit_test_setup(test_train_step__allocates_nothing, start),
         cmocka_unit_test_setup(test_train__refuses_what_does_not_fit, start),
