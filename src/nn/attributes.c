@@ -11,7 +11,7 @@
 #include "base/options.h"
 #include "nn/layer.h"
 
-enum { ATTRIBUTES_MAX = 16, FIRST_WORD = 2, CHANNELS_LIMIT = 1 << 16 };
+enum { ATTRIBUTES_MAX = 16, FIRST_WORD = 2 };
 
 static int table_size(const struct attribute *table)
 {
@@ -200,7 +200,7 @@ static int scaled_channels(int count, double width)
     if (width == 1)
         return count;
     double eights = floor(count * width / 8 + 0.5);
-    return eights < 1 ? 8 : eights > CHANNELS_LIMIT ? CHANNELS_LIMIT + 1 : (int)eights * 8;
+    return eights < 1 ? 8 : eights > CHANNELS_MAX ? CHANNELS_MAX + 1 : (int)eights * 8;
 }
 
 static int set_channels(const struct setting *s, struct channels *c)
@@ -218,8 +218,8 @@ static int set_channels(const struct setting *s, struct channels *c)
                       "not '%s'", s->attribute->name, s->text);
     if (*end)
         c->count = scaled_channels(c->count, s->options->width);
-    if (c->count < 1 || c->count > CHANNELS_LIMIT)
-        return refuse(s, "%s must be from 1 to %d, not '%s'", s->attribute->name, CHANNELS_LIMIT,
+    if (c->count < 1 || c->count > CHANNELS_MAX)
+        return refuse(s, "%s must be from 1 to %d, not '%s'", s->attribute->name, CHANNELS_MAX,
                       s->text);
     return 0;
 }

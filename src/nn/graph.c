@@ -3,6 +3,7 @@
 
 #include <assert.h>
 #include <ctype.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -10,7 +11,7 @@
 #include "nn/layer.h"
 #include "nn/netfile.h"
 
-enum { INPUTS_MAX = 4, TENSORS_PER_NODE = 6, OFFSET_UNIT = 16, NAME_LIMIT = 64 };
+enum { TENSORS_PER_NODE = 6, OFFSET_UNIT = 16, NAME_LIMIT = 64, NUMBERS_MAX = 1 << 27 };
 
 const char *role_name(enum role r)
 {
@@ -51,12 +52,15 @@ struct tensor *builder_tensor(struct builder *b, struct node *n, const char *suf
     return t;
 }
 
-/* What the words of one line refer to, while they are being looked at. */
-static int fail_word(const struct builder *b, int word, int skip, const char *format,
-                     const char *name)
+/* Fails at `skip` bytes into a word of the line. */
+__attribute__((format(printf, 4, 5))) static int fail_word(const struct builder *b, int word,
+                                                           int skip, const char *format, ...)
 {
     char cause[256];
-    snprintf(cause, sizeof cause, format, name);
+    va_list ap;
+    va_start(ap, format);
+    vsnprintf(cause, sizeof cause, format, ap);
+    va_end(ap);
     return netfile_fail(b->e, b->file, b->line->number, b->line->words[word].column + skip, "%s",
                         cause);
 }
@@ -86,10 +90,8 @@ static int add_input(struct builder *b, struct node *n, int word, int skip, cons
     if (input < 0) {
         const char *copy = arena_strndup(b->arena, name, length);
         const char *near = nearest_node(b, copy);
-        char cause[256];
-        snprintf(cause, sizeof cause, "no line above is called '%s'%s%s%s", copy,
-                 near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
-        return fail_word(b, word, skip, "%s", cause);
+        return fail_word(b, word, skip, "no line above is called '%s'%s%s%s", copy,
+                         near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
     }
     if (n->input_count == b->layer->inputs_max)
         return fail_word(b, word, skip, "too many inputs for %s", b->layer->name);
@@ -145,9 +147,8 @@ static int read_name(struct builder *b, struct node *n)
     if (other == 0)
         return fail_word(b, 0, 0, "the name '%s' belongs to the image", name);
     if (other > 0)
-        return netfile_fail(b->e, b->file, b->line->number, b->line->words[0].column,
-                            "the name '%s' is taken by line %d", name,
-                            b->graph->nodes[other].line);
+        return fail_word(b, 0, 0, "the name '%s' is taken by line %d", name,
+                         b->graph->nodes[other].line);
     n->name = name;
     return 0;
 }
@@ -162,10 +163,8 @@ static int read_type(struct builder *b)
     if (b->layer)
         return 0;
     const char *near = layer_nearest(type);
-    char cause[256];
-    snprintf(cause, sizeof cause, "unknown layer type '%.100s'%s%s%s", type,
-             near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
-    return fail_word(b, 1, 0, "%s", cause);
+    return fail_word(b, 1, 0, "unknown layer type '%.100s'%s%s%s", type,
+                     near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
 }
 
 /* Whether the node has weights that train; a whitening layer counts as fixed. */
@@ -179,6 +178,17 @@ static bool node_trains(const struct graph *g, const struct node *n)
     return false;
 }
 
+/* Keeps every product of dimensions within an int. */
+static int check_size(const struct builder *b, const struct node *n)
+{
+    if (n->out.c > CHANNELS_MAX)
+        return fail_word(b, 1, 0, "%d channels are more than %d", n->out.c, CHANNELS_MAX);
+    if ((double)n->out.c * n->out.h * n->out.w > NUMBERS_MAX)
+        return fail_word(b, 1, 0, "a map of %dx%dx%d numbers is too large", n->out.c, n->out.h,
+                         n->out.w);
+    return 0;
+}
+
 static int read_line(struct builder *b)
 {
     struct graph *g = b->graph;
@@ -189,7 +199,7 @@ static int read_line(struct builder *b)
     n->line = b->line->number;
     n->in = g->nodes[n->inputs[0]].out;
     n->attributes = arena_alloc(b->arena, 1, b->layer->attributes_size);
-    if (attributes_parse(b, n->attributes) || b->layer->infer(b, n))
+    if (attributes_parse(b, n->attributes) || b->layer->infer(b, n) || check_size(b, n))
         return -1;
     n->trains = node_trains(g, n);
     for (int i = 0; i < n->input_count; i++)

@@ -13,6 +13,8 @@
 
 struct lowering;         /* nn/program.h */
 
+enum { CHANNELS_MAX = 1 << 16 };
+
 enum attribute_type {
     ATTRIBUTE_INT,       /* int in [min, max] */
     ATTRIBUTE_REAL,      /* double in [min, max]; "0.125" or "1/9" */

@@ -3,6 +3,8 @@
 #include "nn/layer.h"
 #include "nn/program.h"
 
+enum { SIDE_MAX = 64 };
+
 struct linear {
     struct channels channels;
     bool bias;
@@ -26,6 +28,9 @@ static int infer(struct builder *b, struct node *n)
     struct linear *linear = n->attributes;
     if (linear->channels.kind == CHANNELS_PATCH)
         return builder_fail(b, "channels", "only a convolution can have crs channels");
+    if (n->in.h > SIDE_MAX || n->in.w > SIDE_MAX)
+        return builder_fail(b, NULL, "a linear layer reads maps of at most %dx%d, not %dx%d",
+                            SIDE_MAX, SIDE_MAX, n->in.h, n->in.w);
     if (linear->init.kind == INIT_WHITEN || linear->init.kind == INIT_DIRAC)
         return builder_fail(b, "init", "a linear layer has no such first values");
     if (linear->bias_init.kind != INIT_DEFAULT && linear->bias_init.kind < INIT_CONSTANT)
