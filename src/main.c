@@ -4,13 +4,15 @@
 #include "base/log.h"
 #include "cli/cli.h"
 
-extern const struct command command_train, command_resume, command_eval, command_net,
-    command_schedule, command_doctor, command_verify, command_help, command_completion;
+extern const struct command command_train, command_resume, command_eval, command_data,
+    command_net, command_schedule, command_doctor, command_verify, command_help,
+    command_completion;
 
 static const struct command *const commands[] = {
     &command_train,
     &command_resume,
     &command_eval,
+    &command_data,
     &command_net,
     &command_schedule,
     &command_doctor,

@@ -32,7 +32,7 @@ static json_t *data_json(const char *data_dir)
         const struct dataset *kind = dataset_kinds[i];
         if (kind->generated)
             json_object_set_new(o, kind->name, json_string("made when needed"));
-        else if (dataset_locate(kind, data_dir, place))
+        else if (dataset_locate(kind, data_dir, place, NULL) == 0)
             json_object_set_new(o, kind->name, json_string(place));
         else
             json_object_set_new(o, kind->name, json_null());

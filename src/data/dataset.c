@@ -27,7 +27,7 @@ const struct dataset *dataset_find(const char *name)
     return NULL;
 }
 
-static int unknown_name(const char *name, struct err *e)
+int dataset_unknown(const char *name, struct err *e)
 {
     const char *names[KINDS_MAX] = {NULL};
     for (int i = 0; dataset_kinds[i]; i++)
@@ -93,29 +93,33 @@ static bool look(const struct dataset *kind, const char *place, char found[PATH_
     return kind->present(place);
 }
 
-bool dataset_locate(const struct dataset *kind, const char *data_dir, char found[4096])
+/* Lists the places that were looked in. */
+static int not_found(const struct dataset *kind, const struct places *places, struct err *e)
 {
-    struct places *places = xcalloc(1, sizeof *places);
-    list_places(places, data_dir);
-    bool there = false;
-    for (int i = 0; i < places->count && !there; i++)
-        there = look(kind, places->paths[i], found);
-    free(places);
-    return there;
-}
-
-static int not_found(const struct dataset *kind, const char *data_dir, struct err *e)
-{
-    struct places *places = xcalloc(1, sizeof *places);
     char looked[700] = "";
-    list_places(places, data_dir);
     for (int i = 0; i < places->count; i++) {
         size_t used = strlen(looked);
         snprintf(looked + used, sizeof looked - used, "%s'%s'", i ? ", " : "", places->paths[i]);
     }
-    free(places);
     return err_set(e, EXIT_DATA, "%s is not there (looked in %s); 'kiln data fetch %s' gets it",
                    kind->title, looked, kind->name);
+}
+
+int dataset_locate(const struct dataset *kind, const char *data_dir, char found[4096],
+                   struct err *e)
+{
+    found[0] = '\0';
+    if (kind->generated)
+        return 0;
+    struct places *places = xcalloc(1, sizeof *places);
+    list_places(places, data_dir);
+    int status = -1;
+    for (int i = 0; i < places->count && status != 0; i++)
+        status = look(kind, places->paths[i], found) ? 0 : -1;
+    if (status != 0)
+        not_found(kind, places, e);
+    free(places);
+    return status;
 }
 
 /* The address of d->file below KILN_DATA_URL: a folder's address, or the file's own. */
@@ -135,7 +139,7 @@ int dataset_fetch(const struct dataset *kind, const char *data_dir, char folder[
     const char *own = getenv("KILN_DATA_URL");
     folder = folder ? folder : room;
     if (!kind->downloads)
-        return err_set(e, EXIT_USAGE, "%s is made, not fetched", kind->title);
+        return err_set(e, EXIT_USAGE, "'%s' is made, not fetched", kind->name);
     if (is_set(data_dir))
         snprintf(base, sizeof base, "%s", data_dir);
     else if (!xdg_folder(base))
@@ -166,6 +170,18 @@ static int refuse_other_kind(const struct images *images, struct err *e)
     return 0;
 }
 
+int images_read(struct images *images, const struct dataset *kind, const char *place,
+                uint64_t seed, struct err *e)
+{
+    memset(images, 0, sizeof *images);
+    images->kind = kind;
+    if (kind->load(images, place, seed, e) != 0)
+        return -1;
+    assert(images->train.count == kind->train_count && images->test.count == kind->test_count);
+    images_finish(images);
+    return refuse_other_kind(images, e);
+}
+
 /* As images_load. *missing says that the set is nowhere and could not be fetched. */
 static int load(struct images *images, const char *name, const char *data_dir, bool fetch,
                 uint64_t seed, bool *missing, struct err *e)
@@ -174,25 +190,20 @@ static int load(struct images *images, const char *name, const char *data_dir, b
     *missing = false;
     const struct dataset *kind = dataset_find(name);
     if (!kind)
-        return unknown_name(name, e);
-    char found[PATH_SIZE] = "";
-    if (!kind->generated && !dataset_locate(kind, data_dir, found)) {
+        return dataset_unknown(name, e);
+    char found[PATH_SIZE];
+    if (dataset_locate(kind, data_dir, found, e) != 0) {
         *missing = true;
-        if (!fetch || !kind->downloads)
-            return not_found(kind, data_dir, e);
-        if (dataset_fetch(kind, data_dir, found, e) != 0)
+        if (!fetch || !kind->downloads || dataset_fetch(kind, data_dir, found, e) != 0)
             return -1;
         *missing = false;
     }
-    images->kind = kind;
-    if (kind->load(images, found, seed, e) != 0)
+    if (images_read(images, kind, found, seed, e) != 0)
         return -1;
-    assert(images->train.count == kind->train_count && images->test.count == kind->test_count);
-    images_finish(images);
     if (kind->published_hash && !images->published)
         log_warn("'%s' is not the published %s: the hash of its records is %.16s..., not %.16s...",
                  images->source, kind->title, images->hash, kind->published_hash);
-    return refuse_other_kind(images, e);
+    return 0;
 }
 
 int images_load(struct images *images, const char *name, const char *data_dir, bool fetch,

@@ -76,12 +76,26 @@ extern const struct dataset *const dataset_kinds[];
 /* The kind of this name, or NULL. */
 const struct dataset *dataset_find(const char *name);
 
+/* Fails with EXIT_USAGE: there is no kind of this name; and which is nearest. */
+int dataset_unknown(const char *name, struct err *e);
+
+/* Looks for the files of a kind where images_load does; `found` gets the place ("" for a generated
+ * kind). EXIT_DATA, and the places, if they are nowhere. */
+int dataset_locate(const struct dataset *kind, const char *data_dir, char found[4096],
+                   struct err *e);
+
+/* Reads the images of a kind from a place, as images_load does, but says nothing when the hash is
+ * not the published one. The caller ends it with images_release, after a failure too. */
+int images_read(struct images *images, const struct dataset *kind, const char *place,
+                uint64_t seed, struct err *e);
+
 /* Finds and loads `name`: searches data_dir (if not NULL or ""; then nowhere else), KILN_DATA, the
  * XDG data directory's kiln folder, and where Debian's packages put it; in each the place itself
  * and its folder `name`. A set that is there but damaged is an error, not a reason to look further.
  * If missing and `fetch` is true, downloads into data_dir or the XDG folder. Says each place it
- * looked in the error. A set whose hash is another kind's is refused. `seed` matters to generated
- * sets only. The caller ends it with images_release, after a failure too. */
+ * looked in the error. Warns in one line when the hash is not the published one, and refuses a set
+ * whose hash is another kind's. `seed` matters to generated sets only. The caller ends it with
+ * images_release, after a failure too. */
 int images_load(struct images *images, const char *name, const char *data_dir, bool fetch,
                 uint64_t seed, struct err *e);
 
@@ -93,9 +107,6 @@ int images_load_or_step_down(struct images *images, const char *name, const char
 
 /* Frees everything. Zero bits, and what a failed load left, are fine. */
 void images_release(struct images *images);
-
-/* Where images_load would read the kind from, without reading it; false if it is nowhere. */
-bool dataset_locate(const struct dataset *kind, const char *data_dir, char found[4096]);
 
 /* Downloads the files of a kind (KILN_DATA_URL, if set, replaces its addresses) into the folder
  * `name` of data_dir or, if that is NULL or "", of the XDG folder. Files that are there and whole
