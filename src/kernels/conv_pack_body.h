@@ -4,8 +4,7 @@
 
 enum {
     NAME(PACK_CB) = LINE / (int)sizeof(REAL),
-    NAME(WIDTH) = PANEL_LINES * LINE / (int)sizeof(REAL),
-    NAME(SLAB) = 64 /* rows of a panel that are added up at a time */
+    NAME(RUN) = 16 * PANEL_LINES * NAME(PACK_CB) /* elements that lanes are added up in at a time */
 };
 
 /* Copies [width][taps], rows `from_step` apart and those from `present` on zero, to [taps][width],
@@ -22,9 +21,9 @@ static void NAME(transpose)(int width, int taps, int present, const REAL *from, 
     }
 }
 
-static int NAME(present)(int width, int rest)
+static int NAME(least)(int a, int b)
 {
-    return rest < width ? rest : width;
+    return a < b ? a : b;
 }
 
 static void NAME(pack)(int k, int c, int taps, const void *weights, int k0, int lines,
@@ -34,7 +33,7 @@ static void NAME(pack)(int k, int c, int taps, const void *weights, int k0, int 
     size_t row = (size_t)c * (size_t)taps;
     const REAL *w = (const REAL *)weights + (size_t)k0 * row;
     for (int cc = 0; cc < c; cc++)
-        NAME(transpose)(width, taps, NAME(present)(width, k - k0), w + (size_t)(cc * taps), row,
+        NAME(transpose)(width, taps, NAME(least)(width, k - k0), w + (size_t)(cc * taps), row,
                         (REAL *)packed + cc * width, (size_t)c * (size_t)width);
 }
 
@@ -45,50 +44,62 @@ static void NAME(pack_transposed)(int k, int c, int taps, const void *weights, i
     size_t row = (size_t)c * (size_t)taps;
     const REAL *w = (const REAL *)weights + (size_t)(c0 * taps);
     for (int kk = 0; kk < k; kk++)
-        NAME(transpose)(width, taps, NAME(present)(width, c - c0), w + (size_t)kk * row,
+        NAME(transpose)(width, taps, NAME(least)(width, c - c0), w + (size_t)kk * row,
                         (size_t)taps, (REAL *)packed + kk * width, (size_t)k * (size_t)width);
 }
 
-/* sum[width] = the tree over lanes [first, first + count) of the row at `at`; false if all of them
- * are missing. */
-static bool NAME(tree)(int first, int count, const void *const *lane, size_t at, int width,
+/* sum[count] = the tree over lanes [first, first + lanes) from `at` on; false if all of them are
+ * missing. count <= RUN. */
+static bool NAME(tree)(int first, int lanes, const void *const *lane, size_t at, int count,
                        REAL *sum)
 {
-    if (count == 1) {
+    if (lanes == 1) {
         if (lane[first])
-            memcpy(sum, (const REAL *)lane[first] + at, (size_t)width * sizeof(REAL));
+            memcpy(sum, (const REAL *)lane[first] + at, (size_t)count * sizeof(REAL));
         return lane[first] != NULL;
     }
-    REAL right[NAME(WIDTH)];
-    bool has_left = NAME(tree)(first, count / 2, lane, at, width, sum);
-    bool has_right = NAME(tree)(first + count / 2, count / 2, lane, at, width,
+    REAL right[NAME(RUN)];
+    bool has_left = NAME(tree)(first, lanes / 2, lane, at, count, sum);
+    bool has_right = NAME(tree)(first + lanes / 2, lanes / 2, lane, at, count,
                                 has_left ? right : sum);
     if (has_left && has_right)
-        for (int j = 0; j < width; j++)
-            sum[j] += right[j];
+        for (int i = 0; i < count; i++)
+            sum[i] += right[i];
     return has_left || has_right;
+}
+
+/* Adds up the lanes of `channels` channels and `taps` taps from (c0, t0) on: slab [taps][channels]
+ * [width] with room for RUN elements a tap. */
+static void NAME(add_lanes)(int lanes, const void *const *lane, int c, int c0, int channels,
+                            int t0, int taps, int width, REAL (*slab)[NAME(RUN)])
+{
+    for (int t = 0; t < taps; t++) {
+        size_t at = ((size_t)(t0 + t) * (size_t)c + (size_t)c0) * (size_t)width;
+        bool any = NAME(tree)(0, lanes, lane, at, channels * width, slab[t]);
+        assert(any);
+        (void)any;
+    }
 }
 
 static void NAME(unpack)(int lanes, const void *const *lane, int k, int c, int taps, int k0,
                          int lines, int c_first, int c_end, void *dw)
 {
     assert(lanes > 0 && (lanes & (lanes - 1)) == 0);
-    int width = lines * NAME(PACK_CB), present = NAME(present)(width, k - k0);
-    REAL slab[NAME(SLAB)][NAME(WIDTH)];
-    for (int cc = c_first; cc < c_end; cc++) {
-        for (int t0 = 0; t0 < taps; t0 += NAME(SLAB)) {
-            int count = taps - t0 < NAME(SLAB) ? taps - t0 : NAME(SLAB);
-            for (int t = 0; t < count; t++) {
-                size_t at = ((size_t)(t0 + t) * (size_t)c + (size_t)cc) * (size_t)width;
-                bool any = NAME(tree)(0, lanes, lane, at, width, slab[t]);
-                assert(any);
-                (void)any;
-            }
+    enum { SLAB_TAPS = 9 };
+    int width = lines * NAME(PACK_CB), present = NAME(least)(width, k - k0);
+    int most = NAME(RUN) / width;
+    REAL slab[SLAB_TAPS][NAME(RUN)];
+    for (int c0 = c_first; c0 < c_end; c0 += most) {
+        int channels = NAME(least)(most, c_end - c0);
+        for (int t0 = 0; t0 < taps; t0 += SLAB_TAPS) {
+            int count = NAME(least)(SLAB_TAPS, taps - t0);
+            NAME(add_lanes)(lanes, lane, c, c0, channels, t0, count, width, slab);
             for (int j = 0; j < present; j++) {
-                REAL *out = (REAL *)dw +
-                            ((size_t)(k0 + j) * (size_t)c + (size_t)cc) * (size_t)taps + t0;
-                for (int t = 0; t < count; t++)
-                    out[t] = slab[t][j];
+                REAL *row = (REAL *)dw + ((size_t)(k0 + j) * (size_t)c + (size_t)c0) *
+                                             (size_t)taps + t0;
+                for (int cc = 0; cc < channels; cc++)
+                    for (int t = 0; t < count; t++)
+                        row[cc * taps + t] = slab[t][cc * width + j];
             }
         }
     }

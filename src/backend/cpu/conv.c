@@ -25,7 +25,7 @@ enum {
     TILE = IMAGES * LINE,   /* bytes */
     FILTER_MAX = 64,        /* rows and columns of a filter */
     TAPS = 64,              /* of one kernel call; longer lists are gathered in several */
-    GROUP_LINES = 4,        /* lines of C in an item of backward-weights */
+    GROUP_LINES = 8,        /* lines of C in an item of backward-weights */
     CHUNK = 16,             /* pixels of one outer product, about: its x and dy stay near */
     ITEMS_PER_THREAD = 4    /* at least, where the work can be cut that finely */
 };
