@@ -1,0 +1,80 @@
+"""harness.py - runs the real kiln binary in a folder of its own; for tests/cli and tests/fault.
+
+A test program calls main(). The binary's path is its first argument; KILN_FAULT_LIB names the
+library that makes chosen calls fail (tests/fault/fault.h).
+"""
+import json
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+import tempfile
+import unittest
+
+HERE = pathlib.Path(__file__).resolve().parent
+KILN = os.path.abspath(sys.argv.pop(1)) if len(sys.argv) > 1 else ""
+FAULT_LIB = os.environ.get("KILN_FAULT_LIB", "")
+RECIPE = str(HERE / "tiny.ini")
+TINY = [RECIPE, "--net", str(HERE / "tiny.net")]
+
+
+def clean_environment(**extra):
+    """The environment without what would configure kiln, and with `extra`."""
+    env = {k: v for k, v in os.environ.items() if not k.startswith("KILN_")}
+    env["KILN_HOME"] = str(HERE.parent.parent)
+    env["ASAN_OPTIONS"] = "verify_asan_link_order=0:" + env.get("ASAN_OPTIONS", "")
+    env.update(extra)
+    return env
+
+
+class Case(unittest.TestCase):
+    def setUp(self):
+        self.folder = pathlib.Path(tempfile.mkdtemp(prefix="kiln-test-"))
+        self.addCleanup(shutil.rmtree, self.folder, ignore_errors=True)
+
+    def kiln(self, *args, status=0, env=None, limit=120, before=None):
+        """Runs kiln and checks its exit status; returns what it printed."""
+        done = subprocess.run([KILN, *map(str, args)], cwd=self.folder, text=True,
+                              env=clean_environment(**(env or {})), capture_output=True,
+                              timeout=limit, preexec_fn=before)
+        self.assertEqual(done.returncode, status, done.stdout + done.stderr)
+        return done
+
+    def fails(self, status, sentence, *args, **more):
+        """kiln must fail with this status, this sentence (without the folder's name), nothing on
+        stdout."""
+        done = self.kiln(*args, status=status, **more)
+        said = done.stderr.replace(str(self.folder) + "/", "")
+        self.assertIn(sentence, said)
+        self.assertEqual(done.stdout, "")
+        last = said.rstrip("\n").split("\n")[-1]
+        self.assertTrue(last.startswith("kiln: "), said)
+
+    def json(self, *args, **more):
+        """Runs with --json; stdout must be one object and nothing else."""
+        done = self.kiln(*args, "--json", **more)
+        value = json.loads(done.stdout)
+        self.assertIsInstance(value, dict)
+        return value
+
+    def train(self, *args, out="run", **more):
+        """Trains the tiny recipe; returns the object that --json prints."""
+        return self.json("train", *TINY, "--out", out, *args, **more)
+
+    def read(self, name):
+        return (self.folder / name).read_text()
+
+    def write(self, name, text):
+        (self.folder / name).write_text(text)
+        return name
+
+    def records(self, run="run"):
+        return [json.loads(line) for line in self.read(f"{run}/metrics.jsonl").splitlines()]
+
+
+def main():
+    if not KILN:
+        print("skipped: no binary given")
+        sys.exit(77)
+    unittest.main(verbosity=2)
