@@ -5,16 +5,18 @@ static void NAME(view_row)(const struct image_store *s, const struct image_view 
                            REAL row[][4])
 {
     size_t plane = (size_t)s->h * (size_t)s->w;
-    const uint8_t *pixels = s->pixels + v->index * (size_t)s->c * plane +
-                            (size_t)reflect(y + v->dy, s->h) * (size_t)s->w;
+    const uint8_t *first = s->pixels + v->index * (size_t)s->c * plane +
+                           (size_t)reflect(y + v->dy, s->h) * (size_t)s->w, *pixels[4];
+    REAL mean[4] = {0}, gain[4] = {0};
+    for (int c = 0; c < 4; c++) {
+        pixels[c] = first + (c < s->c ? (size_t)c * plane : 0);
+        mean[c] = c < s->c ? (REAL)s->mean[c] : 0;
+        gain[c] = c < s->c ? (REAL)s->inv_std[c] : 0;
+    }
     for (int x = 0; x < s->w; x++) {
         int column = reflect((v->flip ? s->w - 1 - x : x) + v->dx, s->w);
-        for (int c = 0; c < s->c; c++) {
-            REAL value = (REAL)pixels[(size_t)c * plane + (size_t)column];
-            row[x][c] = (value - (REAL)s->mean[c]) * (REAL)s->inv_std[c];
-        }
-        for (int c = s->c; c < 4; c++)
-            row[x][c] = 0;
+        for (int c = 0; c < 4; c++)
+            row[x][c] = ((REAL)pixels[c][column] - mean[c]) * gain[c];
     }
     if (y >= v->cut_y && y < v->cut_y + v->cut)
         for (int x = v->cut_x; x < v->cut_x + v->cut && x < s->w; x++)
@@ -27,14 +29,18 @@ static void NAME(load_images)(const struct image_store *s, int images,
     enum { CB = LINE / (int)sizeof(REAL) };
     assert(images >= 0 && images <= IMAGES && (s->c == 1 || s->c == 3));
     assert(s->w <= ROW_MAX && 0 <= y && y < s->h);
-    REAL rows[IMAGES][ROW_MAX][4] = {0};
+    REAL rows[IMAGES][ROW_MAX][4];
     for (int i = 0; i < images; i++)
         NAME(view_row)(s, &views[i], y, rows[i]);
+    for (int i = images; i < IMAGES; i++)
+        memset(rows[i], 0, sizeof rows[i]);
     REAL *out = vx;
     for (int x = 0; x < s->w; x++) {
         for (int i = 0; i < IMAGES; i++, out += CB) {
-            memset(out, 0, LINE);
-            memcpy(out, rows[i][x], sizeof rows[i][x]);
+            for (int c = 0; c < 4; c++)
+                out[c] = rows[i][x][c];
+            for (int c = 4; c < CB; c++)
+                out[c] = 0;
         }
     }
 }

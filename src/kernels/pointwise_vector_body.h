@@ -83,8 +83,12 @@ static void TIER(norm_sums)(const struct tiles *t, const void *vx, double *sums)
             for (int h = 0; h < CB; h += VEC) {
                 struct pair_sums s = sums_load(sums + l * CB + h, squares + l * CB + h);
                 for (int i = t->first; i < t->last; i++) {
-                    vec v = v_load(x + i * CB + h);
-                    sums_add(&s, v, v);
+                    const float *v = x + i * CB + h;
+                    vec_double low = v_load_half(v), high = v_load_half(v + VEC / 2);
+                    s.low[0] = vd_add(s.low[0], low);
+                    s.high[0] = vd_add(s.high[0], high);
+                    s.low[1] = vd_fma(low, low, s.low[1]);
+                    s.high[1] = vd_fma(high, high, s.high[1]);
                 }
                 sums_store(&s, sums + l * CB + h, squares + l * CB + h);
             }

@@ -29,7 +29,12 @@ INLINE vec v_set(float a) { return _mm512_set1_ps(a); }
 INLINE vec v_add(vec a, vec b) { return _mm512_add_ps(a, b); }
 INLINE vec v_sub(vec a, vec b) { return _mm512_sub_ps(a, b); }
 INLINE vec v_mul(vec a, vec b) { return _mm512_mul_ps(a, b); }
-INLINE vec v_div(vec a, vec b) { return _mm512_div_ps(a, b); }
+/* 1 / a within a unit and a half, for a from 1 to 2^20. */
+INLINE vec v_inverse(vec a)
+{
+    vec guess = _mm512_rcp14_ps(a);
+    return _mm512_fmadd_ps(guess, _mm512_fnmadd_ps(a, guess, _mm512_set1_ps(1)), guess);
+}
 /* a * b + c and c - a * b, rounded once. */
 INLINE vec v_fma(vec a, vec b, vec c) { return _mm512_fmadd_ps(a, b, c); }
 INLINE vec v_fnma(vec a, vec b, vec c) { return _mm512_fnmadd_ps(a, b, c); }
@@ -70,6 +75,8 @@ INLINE vec v_set_number(int k) { return _mm512_castsi512_ps(_mm512_set1_epi32(k)
 
 INLINE vec_double v_low(vec a) { return _mm512_cvtps_pd(_mm512_castps512_ps256(a)); }
 INLINE vec_double v_high(vec a) { return _mm512_cvtps_pd(_mm512_extractf32x8_ps(a, 1)); }
+/* Half a vec, straight from memory. */
+INLINE vec_double v_load_half(const float *p) { return _mm512_cvtps_pd(_mm256_load_ps(p)); }
 INLINE vec_double vd_load(const double *p) { return _mm512_loadu_pd(p); }
 INLINE void vd_store(double *p, vec_double a) { _mm512_storeu_pd(p, a); }
 INLINE vec_double vd_add(vec_double a, vec_double b) { return _mm512_add_pd(a, b); }
@@ -91,7 +98,7 @@ INLINE vec v_set(float a) { return _mm256_set1_ps(a); }
 INLINE vec v_add(vec a, vec b) { return _mm256_add_ps(a, b); }
 INLINE vec v_sub(vec a, vec b) { return _mm256_sub_ps(a, b); }
 INLINE vec v_mul(vec a, vec b) { return _mm256_mul_ps(a, b); }
-INLINE vec v_div(vec a, vec b) { return _mm256_div_ps(a, b); }
+INLINE vec v_inverse(vec a) { return _mm256_div_ps(_mm256_set1_ps(1), a); }
 INLINE vec v_fma(vec a, vec b, vec c) { return _mm256_fmadd_ps(a, b, c); }
 INLINE vec v_fnma(vec a, vec b, vec c) { return _mm256_fnmadd_ps(a, b, c); }
 INLINE vec v_min(vec a, vec b) { return _mm256_min_ps(a, b); }
@@ -144,6 +151,7 @@ INLINE vec v_set_number(int k) { return _mm256_castsi256_ps(_mm256_set1_epi32(k)
 
 INLINE vec_double v_low(vec a) { return _mm256_cvtps_pd(_mm256_castps256_ps128(a)); }
 INLINE vec_double v_high(vec a) { return _mm256_cvtps_pd(_mm256_extractf128_ps(a, 1)); }
+INLINE vec_double v_load_half(const float *p) { return _mm256_cvtps_pd(_mm_load_ps(p)); }
 INLINE vec_double vd_load(const double *p) { return _mm256_loadu_pd(p); }
 INLINE void vd_store(double *p, vec_double a) { _mm256_storeu_pd(p, a); }
 INLINE vec_double vd_add(vec_double a, vec_double b) { return _mm256_add_pd(a, b); }

@@ -75,7 +75,7 @@ INLINE struct v_normal v_normal(vec x)
     struct v_normal y;
     y.bell = v_scale2(v_add(v_expm1_reduced(s.r), v_set(1)), s.n);
 
-    vec t = v_div(v_set(1), v_fma(a, v_set(0x1.1p-2f), v_set(1)));
+    vec t = v_inverse(v_fma(a, v_set(0x1.1p-2f), v_set(1)));
     vec p = v_fma(t, v_set(0x1.f30c54p-6f), v_set(-0x1.216e94p-3f));
     p = v_fma(t, p, v_set(0x1.ae77fep-3f));
     p = v_fma(t, p, v_set(-0x1.bc3b46p-4f));
@@ -97,7 +97,7 @@ struct v_logistic {
 INLINE struct v_logistic v_logistic(vec x)
 {
     vec e = v_exp(v_sub(v_set(0), v_abs(x)));
-    vec great = v_div(v_set(1), v_add(v_set(1), e)), small = v_mul(e, great);
+    vec great = v_inverse(v_add(v_set(1), e)), small = v_mul(e, great);
     vmask negative = v_less(x, v_set(0));
     return (struct v_logistic){v_select(negative, small, great), v_select(negative, great, small)};
 }
