@@ -124,6 +124,7 @@ void plan_step_describe(const struct plan *p, int step, struct plan_step_info *i
         .phase = s->op->phase,
         .flops = s->op->macs ? 2 * s->op->macs(s) : 0,
         .bytes = bytes / program->batch,
+        .needed = p->running[step],
     };
 }
 

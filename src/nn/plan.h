@@ -65,11 +65,11 @@ struct plan_step_info {
                             "loss", "backward-data", "backward-weights", "norm-backward", ... */
     double flops;        /* for one image, padding counted, trimmed rows not; 0 if elementwise */
     double bytes;        /* of the values read and written, for one image of a whole batch */
+    bool needed;         /* by the tensors that trained in the last plan_backward (or plan_new) */
 };
 void plan_step_describe(const struct plan *p, int step, struct plan_step_info *info);
 
-/* Runs one step; nothing happens in a backward step that the last plan_backward (or plan_new)
- * found unneeded. */
+/* Runs one step, if it is needed. */
 void plan_step_run(struct plan *p, int step, int n);
 
 #endif

@@ -235,6 +235,8 @@ static void test_grad__branches(void **state)
         {"three readers", HEAD "b conv 1x1 7\nc conv 1x1 7 from=smooth\nd add b c\n"
                           "e add d smooth" TAIL},
         {"chain of sums", HEAD "b silu\nc add smooth b\nd add b c\ne add c d" TAIL},
+        {"norm of the image", "a conv 3x3 9 pad=1\nn batchnorm from=input\nb conv 3x3 9 pad=1\n"
+                              "c add a b" TAIL},
         {"image branches", "a conv 1x1 3\nb add input a\nc conv 3x3 9" TAIL},
         {"concat of two", HEAD "b conv 3x3 11 pad=1\nc concat smooth b" TAIL},
         {"concat of four", HEAD "b conv 1x1 8\nc conv 1x1 9 from=smooth\nd conv 1x1 1 from=smooth\n"

@@ -301,6 +301,17 @@ static void test_plan__fusing_an_activation_changes_no_bit(void **state)
     net_close(&net);
 }
 
+static int steps_needed(const struct net *net)
+{
+    int count = 0;
+    for (int i = 0; i < plan_step_count(net->plan); i++) {
+        struct plan_step_info info;
+        plan_step_describe(net->plan, i, &info);
+        count += info.needed;
+    }
+    return count;
+}
+
 /* What no trainable tensor needs is skipped, and the gradients that remain have the same bits; all
  * comes back when the tensor trains again. */
 static void test_plan__skips_what_nobody_needs(void **state)
@@ -311,8 +322,10 @@ static void test_plan__skips_what_nobody_needs(void **state)
     net_open(&b, every_layer, 16, 40, PRECISION_FP32, TIER_AUTO, 1);
     int bias = graph_find_tensor(&b.graph, "whiten.bias");
     net_step(&a, 40, 1);
+    assert_int_equal(steps_needed(&b), plan_step_count(b.plan));
     b.model.trainable[bias] = false;
     net_step(&b, 40, 1);
+    assert_int_equal(steps_needed(&b), plan_step_count(b.plan) - 3);
     expect_same_gradients(&a, &b, NULL);
     double *untouched = net_gradient(&b, bias), *made = net_gradient(&a, bias);
     double sum = 0;
@@ -325,6 +338,7 @@ static void test_plan__skips_what_nobody_needs(void **state)
     free(made);
     b.model.trainable[bias] = true;
     net_step(&b, 40, 1);
+    assert_int_equal(steps_needed(&b), plan_step_count(b.plan));
     net_step(&a, 40, 1); /* as often, because of the running statistics */
     expect_same_gradients(&a, &b, NULL);
     net_close(&a);
@@ -405,6 +419,79 @@ static void test_plan__evaluation_leaves_the_state_and_the_other_images_alone(vo
     net_close(&net);
 }
 
+/* Logits of n images from image `first` on, by a training plan; fp64, so that they can be compared
+ * to rounding. */
+static double *logits_of(const char *text, int first, int n)
+{
+    enum { ALL = 12, SIDE = 6, IMAGE = 3 * SIDE * SIDE };
+    struct net net;
+    net_open(&net, text, SIDE, ALL, PRECISION_FP64, TIER_REF, 1);
+    const struct map *input = plan_input(net.plan);
+    double *pixels = xmalloc(ALL * IMAGE * sizeof *pixels);
+    net.backend->ops->read_map(net.backend, ALL, pixels, input);
+    net.backend->ops->write_map(net.backend, n, input, pixels + first * IMAGE);
+    plan_forward(net.plan, n);
+    double *logits = net_logits(&net, n);
+    free(pixels);
+    net_close(&net);
+    return logits;
+}
+
+/* Ghost batch norm: each part of the batch is normalised as if it were alone. */
+static void test_plan__ghost_groups_are_batches_of_their_own(void **state)
+{
+    (void)state;
+    static const char *const forms[] = {"groups=3", "ghost=4"}; /* of 12 images: 3 parts of 4 */
+    for (int f = 0; f < 2; f++) {
+        char text[256];
+        snprintf(text, sizeof text,
+                 "a conv 3x3 9\nn batchnorm %s\ng gelu\nm batchnorm %s\nl linear classes\n",
+                 forms[f], forms[f]);
+        double *together = logits_of(text, 0, 12);
+        double *plain = logits_of("a conv 3x3 9\nn batchnorm\ng gelu\nm batchnorm\n"
+                                  "l linear classes\n", 0, 12), most = 0;
+        for (int part = 0; part < 3; part++) {
+            double *alone = logits_of("a conv 3x3 9\nn batchnorm\ng gelu\nm batchnorm\n"
+                                      "l linear classes\n", part * 4, 4);
+            for (int i = 0; i < 4 * NET_CLASSES; i++)
+                assert_true(fabs(alone[i] - together[part * 4 * NET_CLASSES + i]) < 1e-12);
+            free(alone);
+        }
+        for (int i = 0; i < 12 * NET_CLASSES; i++)
+            most = fmax(most, fabs(plain[i] - together[i]));
+        assert_true(most > 1e-3);
+        free(together);
+        free(plain);
+    }
+}
+
+/* Frozen statistics: the running ones, which stay as they are, in training too. */
+static void test_plan__frozen_statistics_train_as_they_evaluate(void **state)
+{
+    (void)state;
+    struct net net;
+    struct err e;
+    net_open(&net, "a conv 3x3 9\nn batchnorm statistics=frozen\ng gelu\nl linear classes\n", 6, 5,
+             PRECISION_FP32, TIER_AUTO, 1);
+    char before[65], after[65];
+    model_hash(&net.model, before);
+    plan_forward(net.plan, 5);
+    double *trained = net_logits(&net, 5);
+    model_hash(&net.model, after);
+    assert_string_equal(before, after);
+    struct plan *train = net.plan, *eval = plan_new(&net.model, 5, PLAN_EVAL, &e);
+    net.plan = eval;
+    net_fill_input(&net, 1);
+    plan_forward(eval, 5);
+    double *evaluated = net_logits(&net, 5);
+    assert_memory_equal(trained, evaluated, 5 * NET_CLASSES * sizeof *trained);
+    free(trained);
+    free(evaluated);
+    plan_free(eval);
+    net.plan = train;
+    net_close(&net);
+}
+
 /* fp32 against fp64. Errors grow with the number of terms of each sum and the number of layers:
  * eps * (terms of the largest sum) * (layers), relative to the norm of what is compared. Smooth
  * layers only, because a maximum that changes its place changes a gradient at once. */
@@ -462,6 +549,13 @@ static void test_model_hash__sees_every_tensor(void **state)
     model_hash(&net.model, after);
     assert_string_equal(before, after);
     net_close(&net);
+    net_open(&net, "a conv 1x1 2\nl linear classes\n", 4, 1, PRECISION_FP32, TIER_REF, 1);
+    model_hash(&net.model, before);
+    net_close(&net);
+    net_open(&net, "b conv 1x1 2\nl linear classes\n", 4, 1, PRECISION_FP32, TIER_REF, 1);
+    model_hash(&net.model, after);
+    assert_string_not_equal(before, after); /* names belong to it */
+    net_close(&net);
 }
 
 int main(void)
@@ -477,6 +571,8 @@ int main(void)
         cmocka_unit_test(test_plan__knows_which_steps_are_needed),
         cmocka_unit_test(test_plan__short_batches_do_not_see_what_was_there_before),
         cmocka_unit_test(test_plan__evaluation_leaves_the_state_and_the_other_images_alone),
+        cmocka_unit_test(test_plan__ghost_groups_are_batches_of_their_own),
+        cmocka_unit_test(test_plan__frozen_statistics_train_as_they_evaluate),
         cmocka_unit_test(test_plan__fp32_agrees_with_fp64),
         cmocka_unit_test(test_model_hash__sees_every_tensor),
     };
