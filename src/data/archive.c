@@ -4,6 +4,7 @@
 #include <archive.h>
 #include <archive_entry.h>
 #include <ctype.h>
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -44,10 +45,10 @@ static int open_with(struct unpack *u, const char *path, int (*format)(struct ar
     if (archive_read_open_filename(a, path, BLOCK) == ARCHIVE_OK)
         return 0;
     int cause = archive_errno(a);
-    if (cause > 0)
+    if (cause > 0 && cause != EILSEQ) /* which libarchive uses for a format that it cannot tell */
         err_errno(e, EXIT_DATA, cause, "cannot open '%s'", path);
     else
-        unpack_error(u, "open", e);
+        unpack_error(u, "read", e);
     unpack_close(u);
     return -1;
 }

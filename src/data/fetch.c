@@ -110,6 +110,8 @@ static CURL *make_request(struct transfer *t, const char *url, long connect_seco
     curl_easy_setopt(curl, CURLOPT_FAILONERROR, 1L);
     curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
     curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT, connect_seconds);
+    /* Else the end of the request waits for a name server that does not answer. */
+    curl_easy_setopt(curl, CURLOPT_QUICK_EXIT, 1L);
     curl_easy_setopt(curl, CURLOPT_LOW_SPEED_LIMIT, slow);
     curl_easy_setopt(curl, CURLOPT_LOW_SPEED_TIME, (long)SLOW_SECONDS);
     curl_easy_setopt(curl, CURLOPT_USERAGENT, "kiln");

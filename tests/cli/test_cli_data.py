@@ -144,7 +144,7 @@ class Data(unittest.TestCase):
         for batch in range(1, 6):  # without some light in the training images nothing is normal
             poke(os.path.join(place, "cifar-10-batches-bin", f"data_batch_{batch}.bin"), 1,
                  range(256))
-        for isa in "ref", "auto":
+        for isa in "ref", "auto":  # the tiers cut alike
             result = kiln("show", "cifar10", "--data-dir", place, "--split", "test", "--count",
                           "2", "--scale", "2", "--pad", "4", "--png", png, "--isa", isa, "--quiet")
             self.expect(result, 0)

@@ -259,6 +259,23 @@ static void test_cifar_load__refuses_a_member_that_comes_twice(void **state)
     free(s);
 }
 
+static void test_cifar_load__tells_what_is_no_file_or_no_archive(void **state)
+{
+    const struct scratch *at = *state;
+    struct set *s = make_set(&one_label);
+    s->bytes[TRAIN_2] = -1;
+    write_folder(s, at, "nested");
+    mkdir(scratch_path(at, "nested/b2.bin"), 0777);
+    load_wrong(&one_label, scratch_path(at, "nested"), (const char *const[]){"b2.bin", NULL});
+    scratch_write(at, "text.tar.gz", "not a tar", 9);
+    load_wrong(&one_label, scratch_path(at, "text.tar.gz"),
+               (const char *const[]){"cannot read", "text.tar.gz", NULL});
+    scratch_write(at, "nothing.tar.gz", "", 0);
+    load_wrong(&one_label, scratch_path(at, "nothing.tar.gz"),
+               (const char *const[]){"nothing.tar.gz", NULL});
+    free(s);
+}
+
 static void right_hash(const char *path, char hash[65])
 {
     struct images images = {0};
@@ -334,6 +351,7 @@ int main(void)
         cmocka_unit_test(test_cifar_load__tells_every_fault_with_its_place),
         cmocka_unit_test(test_cifar_load__checks_both_labels),
         cmocka_unit_test(test_cifar_load__refuses_a_member_that_comes_twice),
+        cmocka_unit_test(test_cifar_load__tells_what_is_no_file_or_no_archive),
         cmocka_unit_test(test_cifar_load__survives_an_archive_cut_or_flipped_anywhere),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);

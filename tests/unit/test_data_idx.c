@@ -206,16 +206,19 @@ static void test_idx_load__tells_every_fault_with_its_place(void **state)
     }
 }
 
-static void test_idx_load__tells_that_gzipped_data_ends_early(void **state)
+static void test_idx_load__tells_that_gzipped_data_ends_early_wherever_it_does(void **state)
 {
     const struct scratch *at = *state;
     struct set *s = make_set();
     write_set(s, at, "short", 1);
-    const char *path = scratch_path(at, "short/train-images-idx3-ubyte.gz");
+    char path[1200];
     struct stat before;
+    snprintf(path, sizeof path, "%s", scratch_path(at, "short/train-images-idx3-ubyte.gz"));
     assert_int_equal(stat(path, &before), 0);
-    assert_int_equal(truncate(path, before.st_size / 2), 0);
-    load_wrong(scratch_path(at, "short"), (const char *const[]){"train-images", "truncated", NULL});
+    for (off_t bytes = before.st_size / 2; bytes >= 0; bytes -= bytes > 40 ? 29 : 1) {
+        assert_int_equal(truncate(path, bytes), 0);
+        load_wrong(scratch_path(at, "short"), (const char *const[]){"train-images-idx3", NULL});
+    }
     free(s);
 }
 
@@ -239,7 +242,7 @@ int main(void)
         cmocka_unit_test(test_idx_load__reads_plain_and_gzipped_files),
         cmocka_unit_test(test_idx_load__prefers_the_folder_of_its_own_name),
         cmocka_unit_test(test_idx_load__tells_every_fault_with_its_place),
-        cmocka_unit_test(test_idx_load__tells_that_gzipped_data_ends_early),
+        cmocka_unit_test(test_idx_load__tells_that_gzipped_data_ends_early_wherever_it_does),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

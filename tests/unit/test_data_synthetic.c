@@ -11,19 +11,21 @@
 
 #include "data/dataset.h"
 
+/* Seed 1, made once for all tests. */
+static struct images images;
+
 static struct images load(uint64_t seed)
 {
-    struct images images;
+    struct images made;
     struct err e = {0};
-    if (images_load(&images, "synthetic", NULL, false, seed, &e) != 0)
+    if (images_load(&made, "synthetic", NULL, false, seed, &e) != 0)
         fail_msg("%s", e.text);
-    return images;
+    return made;
 }
 
 static void test_synthetic__is_balanced_in_both_splits(void **state)
 {
     (void)state;
-    struct images images = load(1);
     assert_int_equal(images.train.count, 10000);
     assert_int_equal(images.test.count, 2000);
     const struct image_split *splits[] = {&images.train, &images.test};
@@ -39,18 +41,16 @@ static void test_synthetic__is_balanced_in_both_splits(void **state)
     for (int c = 0; c < 10; c++)
         assert_true(images.class_names[c] && images.class_names[c][0]);
     assert_string_equal(images.source, "seed 1");
-    images_release(&images);
 }
 
 static void test_synthetic__a_seed_names_one_set(void **state)
 {
     (void)state;
-    struct images one = load(1), again = load(1), other = load(2);
-    size_t bytes = (size_t)one.train.count * 3 * IMAGE_AREA;
-    assert_memory_equal(one.train.pixels, again.train.pixels, bytes);
-    assert_string_equal(one.hash, again.hash);
-    assert_string_not_equal(one.hash, other.hash);
-    images_release(&one);
+    struct images again = load(1), other = load(2);
+    size_t bytes = (size_t)images.train.count * 3 * IMAGE_AREA;
+    assert_memory_equal(images.train.pixels, again.train.pixels, bytes);
+    assert_string_equal(images.hash, again.hash);
+    assert_string_not_equal(images.hash, other.hash);
     images_release(&again);
     images_release(&other);
 }
@@ -63,7 +63,6 @@ static int compare_images(const void *a, const void *b)
 static void test_synthetic__no_two_images_are_alike(void **state)
 {
     (void)state;
-    struct images images = load(3);
     uint32_t count = images.train.count + images.test.count;
     uint8_t **all = malloc(count * sizeof *all);
     for (uint32_t i = 0; i < images.train.count; i++)
@@ -74,7 +73,6 @@ static void test_synthetic__no_two_images_are_alike(void **state)
     for (uint32_t i = 1; i < count; i++)
         assert_memory_not_equal(all[i - 1], all[i], 3 * IMAGE_AREA);
     free(all);
-    images_release(&images);
 }
 
 /* Nothing as simple as the mean colour gives the class away: the classes' mean images must be
@@ -83,7 +81,6 @@ static void test_synthetic__no_two_images_are_alike(void **state)
 static void test_synthetic__colour_says_nothing_about_the_class(void **state)
 {
     (void)state;
-    struct images images = load(1);
     double sums[10][3] = {{0}};
     for (uint32_t i = 0; i < images.train.count; i++)
         for (int k = 0; k < 3 * IMAGE_AREA; k++)
@@ -96,7 +93,20 @@ static void test_synthetic__colour_says_nothing_about_the_class(void **state)
                         mean < (double)images.mean[channel] + 12);
         }
     }
+}
+
+static int set_up(void **state)
+{
+    (void)state;
+    images = load(1);
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    (void)state;
     images_release(&images);
+    return 0;
 }
 
 int main(void)
@@ -107,5 +117,5 @@ int main(void)
         cmocka_unit_test(test_synthetic__no_two_images_are_alike),
         cmocka_unit_test(test_synthetic__colour_says_nothing_about_the_class),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return cmocka_run_group_tests(tests, set_up, tear_down);
 }
