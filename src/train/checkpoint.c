@@ -1,5 +1,5 @@
 /* checkpoint.c - see checkpoint.h. */
-#define _GNU_SOURCE /* strdup in C17 */
+#define _POSIX_C_SOURCE 200809L /* unlink, readdir */
 #include "train/checkpoint.h"
 
 #include <assert.h>
