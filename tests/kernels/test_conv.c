@@ -18,6 +18,7 @@
 #include "backend/backend.h"
 #include "base/arena.h"
 #include "base/rng.h"
+#include "kernels/kernels.h"
 
 enum { GUARD = 4096, GUARD_BYTE = 0xa5, RANDOM_CASES = 80 };
 
@@ -434,6 +435,73 @@ static void test_conv__threads_do_not_change_a_bit(void **state)
     }
 }
 
+/* Whole numbers: every tier must give exactly what the plain kernel gives. Channels of x past c are
+ * NaN, and rows of dw past c must stay as they were. */
+static void check_outer(const struct kernels *k, const struct kernels *plain, int c, int lines,
+                        int images)
+{
+    enum { CB = LINE / 4, PIXELS = 3, ROWS = 2 };
+    static _Alignas(LINE) float x[ROWS * PIXELS * IMAGES * CB];
+    static _Alignas(LINE) float dy[ROWS * PIXELS * 2 * IMAGES * CB];
+    static _Alignas(LINE) float got[(CB + 8) * 2 * CB], want[(CB + 8) * 2 * CB];
+    for (int i = 0; i < ROWS * PIXELS * IMAGES * CB; i++)
+        x[i] = i % CB < c && i / CB % IMAGES < images ? (float)(i * 7 % 13 - 6) : NAN;
+    for (int i = 0; i < ROWS * PIXELS * 2 * IMAGES * CB; i++)
+        dy[i] = (float)(i * 5 % 11 - 5);
+    for (int i = 0; i < (CB + 8) * 2 * CB; i++)
+        got[i] = want[i] = (float)(i % 17);
+    struct conv_rect r = {
+        .rows = ROWS, .pixels = PIXELS, .x = x, .dy = dy,
+        .x_pixel = IMAGES * CB, .x_row = PIXELS * IMAGES * CB,
+        .dy_pixel = 2 * IMAGES * CB, .dy_row = PIXELS * 2 * IMAGES * CB,
+    };
+    k->conv.outer(&r, images, c, lines, got);
+    plain->conv.outer(&r, images, c, lines, want);
+    assert_memory_equal(got, want, sizeof got);
+}
+
+static void test_conv__outer_product_keeps_to_its_channels(void **state)
+{
+    (void)state;
+    struct kernels plain;
+    kernels_init(&plain, TIER_REF, PRECISION_FP32);
+    for (enum tier tier = TIER_AVX2; tier < TIER_COUNT; tier++) {
+        if (!tier_available(tier)) {
+            printf("skipped: this machine cannot run tier %s\n", tier_name(tier));
+            continue;
+        }
+        struct kernels k;
+        kernels_init(&k, tier, PRECISION_FP32);
+        for (int c = 1; c <= 16; c++)
+            for (int images = 1; images <= IMAGES; images += 31)
+                for (int lines = 1; lines <= 2; lines++)
+                    check_outer(&k, &plain, c, lines, images);
+    }
+}
+
+/* A gather may go on to a multiple of eight images, never further. */
+static void test_conv__gather_keeps_to_its_images(void **state)
+{
+    (void)state;
+    enum { CB = LINE / 4, C = 5 };
+    static _Alignas(LINE) float x[IMAGES * CB], w[C * 2 * CB], y[2 * IMAGES * CB];
+    const struct conv_tap tap = {x, w};
+    for (enum tier tier = TIER_REF; tier < TIER_COUNT; tier++) {
+        if (!tier_available(tier))
+            continue;
+        struct kernels k;
+        kernels_init(&k, tier, PRECISION_FP32);
+        for (int images = 1; images <= IMAGES; images++) {
+            memset(y, GUARD_BYTE, sizeof y);
+            k.conv.gather(1, &tap, C, images, 2, NULL, false, y);
+            int most = (images + 7) / 8 * 8;
+            for (int line = 0; line < 2; line++)
+                for (size_t i = (size_t)(most * LINE); i < IMAGES * LINE; i++)
+                    assert_int_equal(((unsigned char *)y)[line * IMAGES * LINE + i], GUARD_BYTE);
+        }
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -442,6 +510,8 @@ int main(void)
         cmocka_unit_test(test_conv__avx2_matches_naive),
         cmocka_unit_test(test_conv__avx512_matches_naive),
         cmocka_unit_test(test_conv__threads_do_not_change_a_bit),
+        cmocka_unit_test(test_conv__outer_product_keeps_to_its_channels),
+        cmocka_unit_test(test_conv__gather_keeps_to_its_images),
     };
     return cmocka_run_group_tests(tests, make_cases, free_cases);
 }

@@ -1,0 +1,243 @@
+/* conv_weights.c - convolution on the CPU: the gradients of the weights and of the bias.
+ *
+ * An item is (lane, panel of K, some lines of C). It owns its part of the lane's gradient, which
+ * stays in cache while the lane's images pass in order:
+ *
+ *   block of images > some rows of dy > chunk of their pixels > line of C > tap: an outer product
+ *
+ * Then the lanes are added as a tree and unpacked into PyTorch's order.
+ */
+#include "backend/cpu/conv.h"
+
+#include <assert.h>
+#include <string.h>
+
+enum {
+    GROUP_LINES = 8,        /* lines of C in an item */
+    CHUNK = 16              /* pixels of one outer product, about: its x and dy stay near */
+};
+
+struct weights_job {
+    struct cpu_backend *b;
+    int n;
+    const struct conv_shape *s;
+    const char *x, *dy;
+    int c_lines, k_lines;       /* of one pixel of x, of dy */
+    int panels, groups;         /* of K, of lines of C */
+    int lanes[LANES];           /* the lanes that have images */
+    int lane_count;
+    void *lane[LANES];          /* sums of each lane, packed; NULL if it has no images */
+    void *bias_lane[LANES];     /* P [k_lines * CB] */
+    void *dw, *dbias;
+};
+
+static int min_int(int a, int b)
+{
+    return a < b ? a : b;
+}
+
+/* The part of the gradient that an item owns, and where it is. */
+struct weights_part {
+    const struct weights_job *j;
+    int panel, lines, line_first, line_end;
+    char *dw;                   /* the panel of the lane */
+};
+
+/* A range of rows or columns. */
+struct range {
+    int begin, end;
+};
+
+/* The outputs of `out` whose input under row (or column) `tap` of the filter is in [0, size). */
+static struct range clip(const struct conv_shape *s, struct range out, int tap, int size)
+{
+    while (out.begin < out.end && out.begin * s->stride + tap < s->pad)
+        out.begin++;
+    while (out.begin < out.end && (out.end - 1) * s->stride + tap - s->pad >= size)
+        out.end--;
+    return out;
+}
+
+/* One outer product: line `line` of C and one tap, over a rectangle of one block's outputs. */
+static void outer_tap(const struct weights_part *w, int block, struct range p, struct range q,
+                      int line, int r, int s)
+{
+    const struct weights_job *j = w->j;
+    const struct conv_shape *shape = j->s;
+    int cb = layout_cb(j->b->base.precision), stride = shape->stride, c_first = line * cb;
+    size_t at_y = (size_t)(p.begin * stride + r - shape->pad);
+    size_t at_x = (size_t)(q.begin * stride + s - shape->pad);
+    size_t x = ((size_t)block * (size_t)shape->h + at_y) * (size_t)shape->w + at_x;
+    size_t dy = ((size_t)block * (size_t)shape->p + (size_t)p.begin) * (size_t)shape->q +
+                (size_t)q.begin;
+    size_t dw = (size_t)(r * shape->s + s) * (size_t)shape->c + (size_t)c_first;
+    size_t tile = (size_t)(IMAGES * cb);
+    struct conv_rect rect = {
+        .rows = p.end - p.begin,
+        .pixels = q.end - q.begin,
+        .x = j->x + (x * (size_t)j->c_lines + (size_t)line) * TILE,
+        .dy = j->dy + (dy * (size_t)j->k_lines + (size_t)w->panel * PANEL_LINES) * TILE,
+        .x_pixel = (size_t)(stride * j->c_lines) * tile,
+        .x_row = (size_t)(stride * shape->w * j->c_lines) * tile,
+        .dy_pixel = (size_t)j->k_lines * tile,
+        .dy_row = (size_t)(shape->q * j->k_lines) * tile,
+    };
+    j->b->kernels.conv.outer(&rect, cpu_block_images(j->n, block), min_int(cb, shape->c - c_first),
+                             w->lines, w->dw + dw * (size_t)w->lines * LINE);
+}
+
+static void outer_chunk(const struct weights_part *w, int block, struct range p, struct range q)
+{
+    const struct conv_shape *s = w->j->s;
+    for (int line = w->line_first; line < w->line_end; line++) {
+        for (int r = 0; r < s->r; r++) {
+            struct range rows = clip(s, p, r, s->h);
+            if (rows.begin == rows.end)
+                continue;
+            for (int t = 0; t < s->s; t++) {
+                struct range columns = clip(s, q, t, s->w);
+                if (columns.begin < columns.end)
+                    outer_tap(w, block, rows, columns, line, r, t);
+            }
+        }
+    }
+}
+
+/* All outputs of one block, in chunks of whole rows or of parts of one. */
+static void outer_block(const struct weights_part *w, int block)
+{
+    const struct conv_shape *s = w->j->s;
+    int chunks = (s->q + CHUNK - 1) / CHUNK, rows = chunks > 1 ? 1 : CHUNK / s->q;
+    for (int p = 0; p < s->p; p += rows)
+        for (int i = 0; i < chunks; i++)
+            outer_chunk(w, block, (struct range){p, min_int(p + rows, s->p)},
+                        (struct range){s->q * i / chunks, s->q * (i + 1) / chunks});
+}
+
+static void zero_part(const struct weights_part *w)
+{
+    const struct conv_shape *s = w->j->s;
+    int cb = layout_cb(w->j->b->base.precision);
+    int c_first = w->line_first * cb, c_end = min_int(w->line_end * cb, s->c);
+    size_t row = (size_t)w->lines * LINE;
+    for (int tap = 0; tap < conv_taps(s); tap++)
+        memset(w->dw + ((size_t)tap * (size_t)s->c + (size_t)c_first) * row, 0,
+               (size_t)(c_end - c_first) * row);
+}
+
+static void weights_item(void *ctx, int item, int worker)
+{
+    (void)worker;
+    const struct weights_job *j = ctx;
+    const struct conv_shape *s = j->s;
+    enum precision p = j->b->base.precision;
+    int group = item % j->groups, lane = j->lanes[item / j->groups / j->panels];
+    struct weights_part w = {.j = j, .panel = item / j->groups % j->panels};
+    w.lines = conv_panel_lines(p, s->k, w.panel);
+    w.line_first = j->c_lines * group / j->groups;
+    w.line_end = j->c_lines * (group + 1) / j->groups;
+    w.dw = (char *)j->lane[lane] +
+           conv_panel_at(p, w.panel, s->c, conv_taps(s)) * j->b->base.real_bytes;
+    zero_part(&w);
+    int end = cpu_lane_begin(j->n, lane + 1);
+    for (int block = cpu_lane_begin(j->n, lane); block < end; block++)
+        outer_block(&w, block);
+}
+
+/* Adds the lanes up and unpacks some lines of C of one panel. */
+static void unpack_item(void *ctx, int item, int worker)
+{
+    (void)worker;
+    const struct weights_job *j = ctx;
+    const struct conv_shape *s = j->s;
+    enum precision p = j->b->base.precision;
+    int cb = layout_cb(p), group = item % j->groups, panel = item / j->groups;
+    size_t offset = conv_panel_at(p, panel, s->c, conv_taps(s)) * j->b->base.real_bytes;
+    const void *lane[LANES];
+    for (int l = 0; l < LANES; l++)
+        lane[l] = j->lane[l] ? (const char *)j->lane[l] + offset : NULL;
+    int c_end = min_int(j->c_lines * (group + 1) / j->groups * cb, s->c);
+    j->b->kernels.conv.unpack(LANES, lane, s->k, s->c, conv_taps(s), panel * PANEL_LINES * cb,
+                              conv_panel_lines(p, s->k, panel),
+                              j->c_lines * group / j->groups * cb, c_end, j->dw);
+}
+
+/* One lane's sum of one line of dy. */
+static void bias_item(void *ctx, int item, int worker)
+{
+    (void)worker;
+    const struct weights_job *j = ctx;
+    const struct conv_shape *s = j->s;
+    int line = item % j->k_lines, lane = j->lanes[item / j->k_lines];
+    size_t step = (size_t)j->k_lines * TILE / j->b->base.real_bytes, pixels = (size_t)(s->p * s->q);
+    char *sum = (char *)j->bias_lane[lane] + (size_t)line * LINE;
+    memset(sum, 0, LINE);
+    int end = cpu_lane_begin(j->n, lane + 1);
+    for (int block = cpu_lane_begin(j->n, lane); block < end; block++)
+        for (int y = 0; y < s->p; y++) {
+            size_t at = (size_t)block * pixels + (size_t)(y * s->q);
+            j->b->kernels.conv.sum_images(s->q, cpu_block_images(j->n, block),
+                                          j->dy + (at * (size_t)j->k_lines + (size_t)line) * TILE,
+                                          step, sum);
+        }
+}
+
+/* A bias is the weight of one tap on one channel that is always 1. */
+static void add_bias_lanes(const struct weights_job *j)
+{
+    int cb = layout_cb(j->b->base.precision);
+    for (int line = 0; line < j->k_lines; line++) {
+        const void *lane[LANES];
+        for (int l = 0; l < LANES; l++)
+            lane[l] = j->bias_lane[l] ? (const char *)j->bias_lane[l] + (size_t)line * LINE : NULL;
+        j->b->kernels.conv.unpack(LANES, lane, j->s->k, 1, 1, line * cb, 1, 0, 1, j->dbias);
+    }
+}
+
+static size_t lane_bytes(const struct backend *b, const struct conv_shape *s)
+{
+    return conv_packed_size(b, s->k, s->c, conv_taps(s)) +
+           (size_t)layout_cblocks(b->precision, s->k) * LINE;
+}
+
+size_t conv_workspace(struct backend *b, int n, const struct conv_shape *s)
+{
+    return (size_t)min_int(LANES, layout_blocks(n)) * lane_bytes(b, s);
+}
+
+static void find_lanes(struct weights_job *j, char *workspace)
+{
+    const struct backend *b = &j->b->base;
+    for (int l = 0; l < LANES; l++) {
+        if (cpu_lane_begin(j->n, l) == cpu_lane_begin(j->n, l + 1))
+            continue;
+        j->lane[l] = workspace;
+        j->bias_lane[l] = workspace + conv_packed_size(b, j->s->k, j->s->c, conv_taps(j->s));
+        workspace += lane_bytes(b, j->s);
+        j->lanes[j->lane_count++] = l;
+    }
+}
+
+void conv_backward_weights(struct backend *base, int n, const struct conv_shape *s,
+                           const struct map *x, const struct map *dy, void *dw, void *dbias,
+                           void *workspace)
+{
+    conv_assert_shape(s);
+    conv_assert_map(x, s->c, s->h, s->w);
+    conv_assert_map(dy, s->k, s->p, s->q);
+    assert(n > 0);
+    enum precision p = base->precision;
+    struct weights_job j = {.b = cpu_of(base), .n = n, .s = s, .x = x->data, .dy = dy->data,
+                            .c_lines = layout_cblocks(p, s->c), .k_lines = layout_cblocks(p, s->k),
+                            .panels = conv_panels(p, s->k), .dw = dw, .dbias = dbias};
+    j.groups = (j.c_lines + GROUP_LINES - 1) / GROUP_LINES;
+    find_lanes(&j, workspace);
+    if (dw) {
+        cpu_parallel(j.b, j.lane_count * j.panels * j.groups, weights_item, &j);
+        cpu_parallel(j.b, j.panels * j.groups, unpack_item, &j);
+    }
+    if (dbias) {
+        cpu_parallel(j.b, j.lane_count * j.k_lines, bias_item, &j);
+        add_bias_lanes(&j);
+    }
+}
