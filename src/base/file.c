@@ -4,8 +4,11 @@
 #include "base/file.h"
 
 #include <assert.h>
+#include <ctype.h>
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -157,6 +160,29 @@ void file_writer_abandon(struct file_writer *w)
     close(w->fd);
     w->fd = -1;
     unlink(w->temporary);
+}
+
+/* "name.123.tmp": what file_writer_open calls its temporaries. */
+static bool is_temporary(const char *name)
+{
+    size_t n = strlen(name);
+    if (n < 6 || strcmp(name + n - 4, ".tmp") != 0)
+        return false;
+    size_t digits = n - 4;
+    while (digits > 0 && isdigit((unsigned char)name[digits - 1]))
+        digits--;
+    return digits < n - 4 && digits > 1 && name[digits - 1] == '.';
+}
+
+void file_remove_temporaries(const char *folder)
+{
+    DIR *d = opendir(folder);
+    if (!d)
+        return;
+    for (struct dirent *entry; (entry = readdir(d));)
+        if (is_temporary(entry->d_name))
+            unlinkat(dirfd(d), entry->d_name, 0);
+    closedir(d);
 }
 
 int file_make_folders(const char *path, struct err *e)

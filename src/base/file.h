@@ -36,6 +36,10 @@ int file_put(int fd, const void *data, size_t bytes);
 /* Makes the names in the folder that `path` lies in durable. */
 int file_sync_folder(const char *path, struct err *e);
 
+/* Removes what writers of this folder left when they were killed. Only for a folder that nobody
+ * else writes; what cannot be removed stays. */
+void file_remove_temporaries(const char *folder);
+
 /* Makes `path` and the folders above it; one that exists is fine. */
 int file_make_folders(const char *path, struct err *e);
 

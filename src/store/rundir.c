@@ -126,7 +126,12 @@ int rundir_open(struct rundir *r, const char *path, struct err *e)
         return err_set(e, EXIT_DATA, "there is no run directory '%s'", r->path);
     if (!rundir_is(r->path))
         return err_set(e, EXIT_DATA, "'%s' is not a run directory: it has no config.ini", r->path);
-    return take_lock(r, e);
+    char checkpoints[4096];
+    if (rundir_path(r, "checkpoints", checkpoints, e) || take_lock(r, e))
+        return -1;
+    file_remove_temporaries(r->path);
+    file_remove_temporaries(checkpoints);
+    return 0;
 }
 
 void rundir_close(struct rundir *r)

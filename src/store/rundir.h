@@ -29,8 +29,8 @@ struct rundir {
 int rundir_create(struct rundir *r, const char *out, const char *slug, const char *hash,
                   struct err *e);
 
-/* Locks a run directory that exists. Fails with EXIT_DATA when it is none, with EXIT_FAILED when
- * another process writes it. */
+/* Locks a run directory that exists, and removes half-written files of a writer that was killed.
+ * Fails with EXIT_DATA when it is none, with EXIT_FAILED when another process writes it. */
 int rundir_open(struct rundir *r, const char *path, struct err *e);
 
 /* Lets go of the lock; safe on a struct with lock -1. */

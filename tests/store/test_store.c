@@ -115,7 +115,14 @@ static void test_rundir_open__a_killed_writer_leaves_no_lock(void **state)
     }
     int status;
     assert_int_equal(waitpid(child, &status, 0), child);
+    assert_int_equal(file_make_folders("killed/checkpoints", &e), 0);
+    assert_int_equal(file_write("killed/status.json.12.tmp", "", 0, &e), 0);
+    assert_int_equal(file_write("killed/checkpoints/a.safetensors.345.tmp", "", 0, &e), 0);
+    assert_int_equal(file_write("killed/mine.tmp", "", 0, &e), 0);
     assert_int_equal(rundir_open(&r, "killed", &e), 0);
+    assert_false(file_exists("killed/status.json.12.tmp"));
+    assert_false(file_exists("killed/checkpoints/a.safetensors.345.tmp"));
+    assert_true(file_exists("killed/mine.tmp"));
     rundir_close(&r);
 }
 
