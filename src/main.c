@@ -5,7 +5,7 @@
 #include "cli/cli.h"
 
 extern const struct command command_train, command_resume, command_eval, command_data,
-    command_net, command_schedule, command_doctor, command_verify, command_help,
+    command_net, command_schedule, command_doctor, command_verify, command_bench, command_help,
     command_completion;
 
 static const struct command *const commands[] = {
@@ -17,6 +17,7 @@ static const struct command *const commands[] = {
     &command_schedule,
     &command_doctor,
     &command_verify,
+    &command_bench,
     &command_help,
     &command_completion,
     NULL,

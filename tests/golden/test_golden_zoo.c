@@ -9,6 +9,18 @@
 
 #include "support/golden.h"
 
+static void test_golden__dawn_on_avx512(void **state)
+{
+    (void)state;
+    golden_check("dawn", TIER_AVX512, PRECISION_FP32, 10);
+}
+
+static void test_golden__dawn_on_avx2(void **state)
+{
+    (void)state;
+    golden_check("dawn", TIER_AVX2, PRECISION_FP32, 1);
+}
+
 static void test_golden__airbench94_on_avx512(void **state)
 {
     (void)state;
@@ -36,6 +48,8 @@ static void test_golden__resnet9_on_avx2(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_golden__dawn_on_avx512),
+        cmocka_unit_test(test_golden__dawn_on_avx2),
         cmocka_unit_test(test_golden__airbench94_on_avx512),
         cmocka_unit_test(test_golden__airbench94_on_avx2),
         cmocka_unit_test(test_golden__resnet9_on_avx512),
