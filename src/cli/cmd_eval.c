@@ -71,7 +71,7 @@ static double spread(double p, uint32_t n)
 
 static void print_accuracy(const char *what, const struct eval_result *r)
 {
-    printf("%-14s %.2f %% +- %.2f of %u images, loss %.4f\n", what, 100 * r->accuracy,
+    printf("%-16s%.2f %% +- %.2f of %u images, loss %.4f\n", what, 100 * r->accuracy,
            100 * spread(r->accuracy, r->count), r->count, r->loss);
 }
 
@@ -92,7 +92,7 @@ static void print_confusion(const struct findings *f)
 
 static void print_text(const struct findings *f)
 {
-    printf("checkpoint     %s\nweights        %s\n", f->weights, f->hash);
+    printf("checkpoint      %s\nweights         %s\n", f->weights, f->hash);
     print_accuracy("accuracy", &f->plain);
     if (f->has_tta)
         print_accuracy("with more views", &f->tta);
