@@ -93,4 +93,4 @@ class Recipes(harness.Case):
 
 
 if __name__ == "__main__":
-    harness.main(trains=False)
+    harness.main()
