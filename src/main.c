@@ -48,7 +48,7 @@ static int run_command(int argc, char **argv)
     }
     if (status < 0) {
         log_error("%s", e.text);
-        status = e.code;
+        status = (int)e.code;
     }
     invocation_release(&inv);
     return status;

@@ -31,7 +31,7 @@ enum exit_code signals_exit_code(int signal_number)
 static void ask(int signal_number)
 {
     if (stop && signal_number != SIGUSR1)
-        _exit(signals_exit_code(signal_number));
+        _exit((int)signals_exit_code(signal_number));
     if (!stop)
         stop = signal_number;
 }

@@ -31,7 +31,7 @@ double activation_value(enum activation act, double param, double x)
     case ACT_CELU:
         return x < 0 ? param * expm1(x / param) : x;
     }
-    assert(!"an activation");
+    assert(false && "an activation");
     return 0;
 }
 
@@ -49,7 +49,7 @@ double activation_slope(enum activation act, double param, double x)
     case ACT_CELU:
         return x < 0 ? exp(x / param) : 1;
     }
-    assert(!"an activation");
+    assert(false && "an activation");
     return 0;
 }
 

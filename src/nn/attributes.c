@@ -273,7 +273,7 @@ static int set_member(const struct setting *s, void *out)
     case ATTRIBUTE_INIT:
         return set_init(s, member);
     }
-    assert(!"a type of attribute that set_member forgot");
+    assert(false && "a type of attribute that set_member forgot");
     return -1;
 }
 

@@ -25,7 +25,7 @@ struct step *program_writer(const struct program *p, int value)
         for (int j = 0; p->steps[i].op && j < p->steps[i].write_count; j++)
             if (p->steps[i].writes[j] == value)
                 return &p->steps[i];
-    assert(!"a value that no step writes");
+    assert(false && "a value that no step writes");
     return NULL;
 }
 

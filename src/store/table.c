@@ -29,7 +29,7 @@ static int step_column(const struct table *t)
     for (int i = 0; t->columns[i]; i++)
         if (strcmp(t->columns[i], "step") == 0)
             return i;
-    assert(!"a table of a run has a column 'step'");
+    assert(false && "a table of a run has a column 'step'");
     return 0;
 }
 

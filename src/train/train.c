@@ -355,11 +355,14 @@ int train_run(const struct train_request *r, struct train_result *result, struct
 {
     assert(e);
     struct run *run = xcalloc(1, sizeof *run);
+    const double unknown = (double)NAN;
     *result = (struct train_result){
         .reason = TRAIN_FAILED,
-        .train_loss = NAN, .train_accuracy = NAN, .test_loss = NAN, .test_accuracy = NAN,
-        .tta_loss = NAN, .tta_accuracy = NAN, .validation_loss = NAN, .validation_accuracy = NAN,
-        .images_per_second = NAN,
+        .train_loss = unknown, .train_accuracy = unknown,
+        .test_loss = unknown, .test_accuracy = unknown,
+        .tta_loss = unknown, .tta_accuracy = unknown,
+        .validation_loss = unknown, .validation_accuracy = unknown,
+        .images_per_second = unknown,
     };
     run->request = r;
     run->result = result;

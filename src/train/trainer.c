@@ -107,8 +107,8 @@ int trainer_init(struct trainer *t, const struct config *c, const struct images 
     t->config = *c;
     t->images = images;
     t->best_accuracy = -1;
-    t->last_loss = NAN;
-    t->last_accuracy = NAN;
+    t->last_loss = (double)NAN;
+    t->last_accuracy = (double)NAN;
     t->average = config_average(c);
     const struct subset_options subset = config_subset(c);
     if (config_check(c, e) || config_schedule(c, &t->schedule, e) || dist_open(&t->dist, e) ||
