@@ -10,6 +10,8 @@
 
 #if defined(__x86_64__)
 #include <cpuid.h>
+#include <errno.h>
+#include <sys/syscall.h>
 #endif
 
 #include "base/file.h"
@@ -126,10 +128,29 @@ static void detect_features(struct cpu *cpu)
     if (__get_cpuid_count(7, 1, &a, &b, &c, &d))
         cpu->avx512bf16 = cpu->avx512 && (a & (1u << 5));
 }
+/* Documentation/arch/x86/xstate.rst of Linux; the call is there since 5.16. */
+const char *cpu_lacks_tiles(void)
+{
+    enum { REQUEST_PERMISSION = 0x1023, TILE_DATA = 18 };
+    struct cpu cpu = {0};
+    detect_features(&cpu);
+    if (!cpu.amx)
+        return "the processor has no AMX with bf16, or the kernel does not know it";
+    if (syscall(SYS_arch_prctl, REQUEST_PERMISSION, TILE_DATA) == 0)
+        return NULL;
+    if (errno == EINVAL)
+        return "the processor has AMX, but this kernel cannot grant it (Linux 5.16 can)";
+    return "the processor has AMX, but the kernel refuses the tile registers to this process";
+}
 #else
 static void detect_features(struct cpu *cpu)
 {
     (void)cpu;
+}
+
+const char *cpu_lacks_tiles(void)
+{
+    return "the processor has no AMX";
 }
 #endif
 

@@ -8,6 +8,17 @@
 #include "cli/version.h"
 #include "data/dataset.h"
 
+/* Why each tier cannot be used, null where it can. */
+static json_t *lacks_json(void)
+{
+    json_t *o = json_object();
+    for (enum tier t = TIER_REF; t < TIER_COUNT; t++) {
+        const char *lacks = tier_lacks(t);
+        json_object_set_new(o, tier_name(t), lacks ? json_string(lacks) : json_null());
+    }
+    return o;
+}
+
 static json_t *cpu_json(const struct cpu *cpu)
 {
     json_t *o = json_object(), *tiers = json_object();
@@ -19,6 +30,7 @@ static json_t *cpu_json(const struct cpu *cpu)
     for (enum tier t = TIER_REF; t < TIER_COUNT; t++)
         json_object_set_new(tiers, tier_name(t), json_boolean(tier_available(t)));
     json_object_set_new(o, "tiers", tiers);
+    json_object_set_new(o, "tiers_lack", lacks_json());
     json_object_set_new(o, "avx512_bf16", json_boolean(cpu->avx512bf16));
     json_object_set_new(o, "amx", json_boolean(cpu->amx));
     return o;
@@ -43,11 +55,11 @@ static json_t *data_json(const char *data_dir)
 static void print_cpu(const struct cpu *cpu)
 {
     printf("cpu        %s\n", cpu->model);
-    printf("tiers     ");
-    for (enum tier t = TIER_REF; t < TIER_COUNT; t++)
-        printf(" %s%s", tier_name(t), tier_available(t) ? "" : " (no)");
-    printf("\nalso there %s%s%s\n", cpu->avx512bf16 ? "avx512_bf16 " : "",
-           cpu->amx ? "amx " : "", cpu->avx512bf16 || cpu->amx ? "(not used yet)" : "nothing");
+    for (enum tier t = TIER_REF; t < TIER_COUNT; t++) {
+        const char *lacks = tier_lacks(t);
+        printf("%-10s %-14s %s\n", t == TIER_REF ? "tiers" : "", tier_name(t),
+               lacks ? lacks : "available");
+    }
     printf("threads    %d: %d processors online, %d in the affinity mask, ", cpu->threads,
            cpu->online, cpu->affinity);
     if (cpu->quota > 0)

@@ -16,9 +16,9 @@ float peak_multiply_add(const float *values, long rounds)
 
 peak_fn *peak_select(enum tier tier, double *flops)
 {
-    int width = tier == TIER_AVX512 ? 16 : tier == TIER_AVX2 ? 8 : 1;
+    int width = tier >= TIER_AVX512 ? 16 : tier == TIER_AVX2 ? 8 : 1;
     *flops = 2.0 * PEAK_CHAINS * width;
-    return tier == TIER_AVX512 ? peak_multiply_add__avx512
+    return tier >= TIER_AVX512 ? peak_multiply_add__avx512
            : tier == TIER_AVX2 ? peak_multiply_add__avx2
                                : peak_multiply_add;
 }

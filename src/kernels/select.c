@@ -2,6 +2,7 @@
 #include <assert.h>
 #include <string.h>
 
+#include "base/cpu.h"
 #include "kernels/kernels.h"
 
 static const char *const names[TIER_COUNT] = {
@@ -9,6 +10,8 @@ static const char *const names[TIER_COUNT] = {
     [TIER_REF] = "ref",
     [TIER_AVX2] = "avx2",
     [TIER_AVX512] = "avx512",
+    [TIER_AVX512BF16] = "avx512bf16",
+    [TIER_AMX] = "amx",
 };
 
 const char *tier_name(enum tier t)
@@ -26,22 +29,34 @@ int tier_parse(const char *name)
 }
 
 /* The compiler's own test covers both the CPU's flags and the registers the system saves. */
+static bool has_avx2(void)
+{
+    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+}
+
+static bool has_avx512(void)
+{
+    return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+           __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
+}
+
+const char *tier_lacks(enum tier t)
+{
+    assert(t < TIER_COUNT);
+    if (t >= TIER_AVX2 && !has_avx2())
+        return "the processor has no AVX2 with FMA";
+    if (t >= TIER_AVX512 && !has_avx512())
+        return "the processor has no AVX-512 (F, BW, DQ and VL)";
+    if (t >= TIER_AVX512BF16 && !__builtin_cpu_supports("avx512bf16"))
+        return "the processor has no AVX-512 with bf16";
+    if (t >= TIER_AMX)
+        return cpu_lacks_tiles();
+    return NULL;
+}
+
 bool tier_available(enum tier t)
 {
-    switch (t) {
-    case TIER_AUTO:
-    case TIER_REF:
-        return true;
-    case TIER_AVX2:
-        return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
-    case TIER_AVX512:
-        return tier_available(TIER_AVX2) && __builtin_cpu_supports("avx512f") &&
-               __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
-               __builtin_cpu_supports("avx512vl");
-    case TIER_COUNT:
-        break;
-    }
-    return false;
+    return !tier_lacks(t);
 }
 
 enum tier tier_best(void)

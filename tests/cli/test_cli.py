@@ -84,6 +84,18 @@ class Recipes(harness.Case):
         wide = self.kiln("schedule", *TINY, env={"LC_ALL": "C.UTF-8"}).stdout
         self.assertFalse(wide.isascii())
 
+    def test_doctor__says_of_every_tier_what_it_lacks(self):
+        cpu = self.json("doctor")["cpu"]
+        self.assertEqual(list(cpu["tiers"]),
+                         ["ref", "avx2", "avx512", "avx512bf16", "amx"])
+        shown = self.kiln("doctor").stdout
+        for tier, there in cpu["tiers"].items():
+            lacks = cpu["tiers_lack"][tier]
+            self.assertEqual(there, lacks is None)
+            self.assertRegex(shown, rf"(?m)^.{{10}} {tier} +{lacks or 'available'}$")
+            if lacks:
+                self.fails(2, lacks, "train", *TINY, "--isa", tier, "--steps", "1")
+
     def test_json__whatever_reads_prints_one_object(self):
         self.assertIn("cpu", self.json("doctor"))
         self.assertEqual(self.json("net", "show", "resnet9")["parameters"], 6573120)

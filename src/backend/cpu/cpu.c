@@ -34,9 +34,9 @@ struct backend *backend_cpu_new(const struct backend_options *o, struct err *e)
     enum tier tier = o->tier == TIER_AUTO ? tier_best() : o->tier;
     if (o->precision == PRECISION_FP64)
         tier = TIER_REF;
-    if (!tier_available(tier)) {
-        err_set(e, EXIT_USAGE, "this machine cannot run the kernels of tier '%s'; the best it has "
-                "is '%s'", tier_name(tier), tier_name(tier_best()));
+    if (tier_lacks(tier)) {
+        err_set(e, EXIT_USAGE, "this machine cannot run the kernels of tier '%s': %s; the best it "
+                "has is '%s'", tier_name(tier), tier_lacks(tier), tier_name(tier_best()));
         return NULL;
     }
     struct cpu_backend *b = big_new(sizeof *b, "the backend", e);
