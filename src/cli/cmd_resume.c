@@ -71,7 +71,11 @@ static int resume(struct invocation *inv, struct recorder *recorder, struct imag
         .recorder = recorder,
         .resume_from = *from ? from : NULL,
     };
-    return session_run(&session, e);
+    int status = session_run(&session, e);
+    if (status < 0 && e->code == EXIT_DATA && !*args->from)
+        log_say("'kiln resume %s --from FILE' goes on from another of its checkpoints",
+                inv->operands[0]);
+    return status;
 }
 
 static int run(struct invocation *inv, struct err *e)

@@ -4,6 +4,7 @@ import random
 import re
 import signal
 import subprocess
+import sys
 import time
 
 import harness
@@ -49,24 +50,32 @@ class Resume(harness.Case):
             hashes.add(result["weights_hash"])
         self.assertEqual(len(hashes), 1)
 
-    def test_kill__at_random_steps_resumes_to_the_same_bits(self):
+    def killed_at(self, call, *args):
+        """Runs kiln on the folder "killed" with kill -9 at its Nth call that writes there. Returns
+        whether the call came; if not, the run must have ended well."""
+        env = harness.clean_environment(
+            LD_PRELOAD=harness.FAULT_LIB, KILN_FAULT_AT=str(call), KILN_FAULT_SIGNAL="9",
+            KILN_FAULT_PATH=str(self.folder / "killed"))
+        done = subprocess.run([KILN, *args], cwd=self.folder, env=env, text=True,
+                              capture_output=True, timeout=120)
+        self.assertIn(done.returncode, (0, -signal.SIGKILL), done.stderr)
+        return done.returncode == -signal.SIGKILL
+
+    def test_kill__ten_times_at_random_resumes_to_the_same_bits(self):
+        if not harness.FAULT_LIB:
+            self.skipTest("KILN_FAULT_LIB is not set")
         keys = [*LONG, "--checkpoint-every", "4", "--average", "lookahead", "--average-every", "3"]
         whole = self.train(*keys, out="whole")
         random.seed(1)
-        process = self.start(*keys, out="killed")
-        killed = 0
-        # Ten kills, each some steps further; every one is followed by a resume.
-        for step in sorted(random.sample(range(1, 110), 10)):
-            self.wait_for_step(process, "killed", step)
-            process.send_signal(signal.SIGKILL)
-            process.communicate()
-            killed += process.returncode == -signal.SIGKILL
-            process = subprocess.Popen([KILN, "resume", "killed"], cwd=self.folder, text=True,
-                                       env=harness.clean_environment(), stderr=subprocess.PIPE,
-                                       stdout=subprocess.PIPE)
-        process.communicate(timeout=120)
-        self.assertEqual(process.returncode, 0)
-        self.assertGreater(killed, 3)
+        # Every step writes a record, every fourth a checkpoint: a kill falls into either.
+        calls = [random.randint(50, 150) for _ in range(10)]
+        self.assertTrue(self.killed_at(calls[0], "train", *TINY, *keys, "--out", "killed"))
+        steps = [self.steps_done()]
+        for call in calls[1:]:
+            self.assertTrue(self.killed_at(call, "resume", "killed"), f"after steps {steps}")
+            steps.append(self.steps_done())
+        print(f"kill -9 at steps {steps}", file=sys.stderr)
+        self.json("resume", "killed")
         again = self.json("resume", "killed")  # a finished run is evaluated again, no more
         self.assertEqual(again["weights_hash"], whole["weights_hash"])
         self.assertEqual(again["steps"], 120)
@@ -74,6 +83,11 @@ class Resume(harness.Case):
         self.check_records("killed", "whole")
         for name in os.listdir(self.folder / "killed/checkpoints"):
             self.assertFalse(name.endswith(".tmp"), name)
+
+    def steps_done(self):
+        """The last step that the killed run has recorded."""
+        found = re.findall(r'"kind":"train","step":(\d+)', self.read("killed/metrics.jsonl"))
+        return int(found[-1]) if found else 0
 
     def test_signals__have_their_codes_and_lose_nothing(self):
         whole = self.train(*LONG, out="whole")

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,7 +16,7 @@
 #include <unistd.h>
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-static int fail_at, count, cause = ENOSPC, sticky_mode, hit;
+static int fail_at, count, cause = ENOSPC, sticky_mode, hit, signal_number;
 static char filter[1024];
 
 void fault_arm(int n, const char *path, int errno_value, int sticky)
@@ -42,6 +43,8 @@ __attribute__((constructor)) static void read_environment(void)
     if (at && path)
         fault_arm(atoi(at), path, number ? atoi(number) : ENOSPC,
                   getenv("KILN_FAULT_STICKY") != NULL);
+    const char *deadly = getenv("KILN_FAULT_SIGNAL");
+    signal_number = deadly ? atoi(deadly) : 0;
 }
 
 static void report(const char *call, const char *path)
@@ -72,6 +75,8 @@ static int fails(const char *call, const char *path)
             report(call, path);
     }
     pthread_mutex_unlock(&lock);
+    if (now && signal_number)
+        kill(getpid(), signal_number);
     if (now)
         errno = cause;
     return now;

@@ -5,7 +5,8 @@
  * paths that contain a given text, and makes the Nth of them fail. A failing close still closes.
  *
  * For preloading: KILN_FAULT_AT=N, KILN_FAULT_PATH=text, KILN_FAULT_ERRNO=number (ENOSPC),
- * KILN_FAULT_STICKY=1 (every later call but close fails too, as on a full disk), and
+ * KILN_FAULT_SIGNAL=number (the process gets that signal at the Nth call: 9 is a kill -9 at a known
+ * place), KILN_FAULT_STICKY=1 (every later call but close fails too, as on a full disk), and
  * KILN_FAULT_REPORT=file, which receives the name of the call that failed: a loop over N ends when
  * a run leaves no report.
  */

@@ -112,7 +112,8 @@ class Checkpoints(harness.Case):
         whole = path.read_bytes()
         path.write_bytes(change(whole))
         before = self.read("run/metrics.jsonl")
-        self.kiln("resume", "run", "--steps", "6", status=3)
+        done = self.kiln("resume", "run", "--steps", "6", status=3)
+        self.assertIn("'kiln resume run --from FILE'", done.stderr)
         self.assertEqual(self.read("run/metrics.jsonl"), before)
         path.write_bytes(whole)
 
