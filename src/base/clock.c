@@ -1,7 +1,8 @@
 /* clock.c - see clock.h. */
-#define _POSIX_C_SOURCE 200809L
+#define _GNU_SOURCE /* strptime, timegm */
 #include "base/clock.h"
 
+#include <math.h>
 #include <time.h>
 
 double clock_seconds(void)
@@ -24,4 +25,11 @@ void clock_stamp(char text[16])
     struct tm utc;
     gmtime_r(&now, &utc);
     strftime(text, 16, "%Y%m%d-%H%M%S", &utc);
+}
+
+double clock_parse(const char *text)
+{
+    struct tm utc = {0};
+    const char *end = strptime(text, "%Y-%m-%dT%H:%M:%SZ", &utc);
+    return end && !*end ? (double)timegm(&utc) : (double)NAN;
 }

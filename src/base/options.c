@@ -306,11 +306,10 @@ void options_get(const struct option_def *table, const void *config, const char 
 
 /* What inih reads from and calls back with: it counts no lines for its caller, so we do. */
 struct ini_reading {
-    const struct option_def *table;
-    void *config;
     const char *path, *next; /* next: the text not yet read */
     int line;
-    bool *seen;              /* [table entries] */
+    ini_visit_fn visit;
+    void *context;
     bool failed;
     struct err *e;
 };
@@ -341,29 +340,18 @@ static int handle_pair(void *user, const char *section, const char *name, const 
         return 1;
     char origin[4096 + 16];
     snprintf(origin, sizeof origin, "%s:%d", r->path, r->line);
-    const struct option_def *o = options_find(r->table, name);
-    if (o && r->seen[o - r->table]) {
-        err_set(r->e, EXIT_USAGE, "%s: %s is given twice", origin, name);
-        r->failed = true;
-    } else if (options_set(r->table, r->config, name, value, origin, r->e)) {
-        r->failed = true;
-    } else {
-        r->seen[o - r->table] = true;
-    }
+    r->failed = r->visit(r->context, origin, name, value, r->e) != 0;
     return 1;
 }
 
-int options_read_ini(const struct option_def *table, void *config, const char *path,
-                     struct err *e)
+int ini_each(const char *path, ini_visit_fn visit, void *context, struct err *e)
 {
     char *text;
-    size_t bytes, count = 0;
+    size_t bytes;
     if (file_read(path, &text, &bytes, EXIT_USAGE, e))
         return -1;
-    while (table[count].name)
-        count++;
-    struct ini_reading r = {.table = table, .config = config, .path = path, .next = text, .e = e};
-    r.seen = xcalloc(count + 1, sizeof *r.seen);
+    struct ini_reading r = {
+        .path = path, .next = text, .visit = visit, .context = context, .e = e};
     int rc = -1;
     if (memchr(text, 0, bytes)) {
         err_set(e, EXIT_USAGE, "%s: not a text file", path);
@@ -378,8 +366,39 @@ int options_read_ini(const struct option_def *table, void *config, const char *p
     }
     rc = 0;
 out:
-    free(r.seen);
     free(text);
+    return rc;
+}
+
+struct assignment {
+    const struct option_def *table;
+    void *config;
+    bool *seen; /* [table entries] */
+};
+
+static int assign(void *context, const char *origin, const char *key, const char *value,
+                  struct err *e)
+{
+    struct assignment *a = context;
+    const struct option_def *o = options_find(a->table, key);
+    if (o && a->seen[o - a->table])
+        return err_set(e, EXIT_USAGE, "%s: %s is given twice", origin, key);
+    if (options_set(a->table, a->config, key, value, origin, e))
+        return -1;
+    a->seen[o - a->table] = true;
+    return 0;
+}
+
+int options_read_ini(const struct option_def *table, void *config, const char *path,
+                     struct err *e)
+{
+    size_t count = 0;
+    while (table[count].name)
+        count++;
+    struct assignment a = {.table = table, .config = config};
+    a.seen = xcalloc(count + 1, sizeof *a.seen);
+    int rc = ini_each(path, assign, &a, e);
+    free(a.seen);
     return rc;
 }
 

@@ -54,6 +54,13 @@ void options_get(const struct option_def *table, const void *config, const char 
 int options_read_ini(const struct option_def *table, void *config, const char *path,
                      struct err *e);
 
+/* Reads any .ini file: calls `visit` with each key and value in order, and where they stand
+ * ("recipes/a.ini:12"), until it returns non-zero (it fills e). Fails with EXIT_USAGE for a file
+ * that cannot be read or a line that is neither. */
+typedef int (*ini_visit_fn)(void *context, const char *origin, const char *key, const char *value,
+                            struct err *e);
+int ini_each(const char *path, ini_visit_fn visit, void *context, struct err *e);
+
 /* Sets every key that has a KILN_<KEY> environment variable, but those of `except` (NULL-ended, or
  * NULL), whose variables mean something else. */
 int options_read_environment(const struct option_def *table, void *config,

@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -29,6 +30,33 @@ static int busy(const struct rundir *r, const char *lock, struct err *e)
     return -1;
 }
 
+/* Takes the lock; returns 0 or errno. Who asks whether a run is alive (rundir_is_locked) holds a
+ * shared lock for some microseconds; that must not look like a writer, so try for a while. */
+static int lock_exclusively(int fd)
+{
+    const struct timespec pause = {.tv_nsec = 5000000};
+    for (int attempt = 0;; attempt++) {
+        if (!flock(fd, LOCK_EX | LOCK_NB))
+            return 0;
+        if (errno != EWOULDBLOCK || attempt == 20)
+            return errno;
+        nanosleep(&pause, NULL);
+    }
+}
+
+int rundir_is_locked(const char *path)
+{
+    char lock[4096];
+    if (file_join(lock, sizeof lock, path, "LOCK", NULL))
+        return -1;
+    int fd = open(lock, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return -1;
+    int held = flock(fd, LOCK_SH | LOCK_NB) == 0 ? 0 : errno == EWOULDBLOCK ? 1 : -1;
+    close(fd);
+    return held;
+}
+
 static int take_lock(struct rundir *r, struct err *e)
 {
     char path[4096], host[256] = "", text[320];
@@ -38,8 +66,8 @@ static int take_lock(struct rundir *r, struct err *e)
     if (r->lock < 0)
         return err_errno(e, EXIT_FAILED, errno, "cannot write '%s'", path);
     /* The kernel drops the lock when the process dies, so a killed run leaves none behind. */
-    if (flock(r->lock, LOCK_EX | LOCK_NB)) {
-        int cause = errno;
+    int cause = lock_exclusively(r->lock);
+    if (cause) {
         rundir_close(r);
         if (cause == EWOULDBLOCK)
             return busy(r, path, e);

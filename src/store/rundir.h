@@ -33,6 +33,10 @@ int rundir_create(struct rundir *r, const char *out, const char *slug, const cha
  * Fails with EXIT_DATA when it is none, with EXIT_FAILED when another process writes it. */
 int rundir_open(struct rundir *r, const char *path, struct err *e);
 
+/* Whether a process writes the run directory now: 1 or 0; -1 if that cannot be told (no LOCK that
+ * can be opened, or a file system without locks). Changes nothing. */
+int rundir_is_locked(const char *path);
+
 /* Lets go of the lock; safe on a struct with lock -1. */
 void rundir_close(struct rundir *r);
 

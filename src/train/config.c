@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/hash.h"
+#include "base/json.h"
 
 #define AT(member) offsetof(struct config, member)
 #define LIMIT 2147483647.0
@@ -19,6 +20,14 @@ static int check_positions(const char *value, struct err *e)
 {
     struct schedule s;
     return *value ? schedule_parse_knots(&s, value, 0, e) : 0;
+}
+
+/* JSON and HTML know no other text; jansson refuses what is not UTF-8. */
+static int check_utf8(const char *value, struct err *e)
+{
+    json_t *text = json_string(value);
+    json_decref(text);
+    return text ? 0 : err_set(e, EXIT_USAGE, "not UTF-8");
 }
 
 /* Name, type, member, default, least, most, choices, unit, group, help, check. */
@@ -143,6 +152,9 @@ const struct option_def config_options[] = {
      "kernel tier", NULL},
     {"precision", OPTION_CHOICE, AT(precision), "fp32", 0, 0, "fp32|fp64", NULL, "machine",
      "numbers that the network computes with; fp64 is slow, for tests", NULL},
+
+    {"name", OPTION_TEXT, AT(name), "", 0, 0, NULL, NULL, "record",
+     "what you call this run, in lists and reports; any text in UTF-8", check_utf8},
     {0},
 };
 
@@ -222,7 +234,7 @@ struct augment config_augment(const struct config *c)
 /* Whether a key decides the weights that training ends with. */
 static bool decides_weights(const struct option_def *o)
 {
-    static const char *const others[] = {"data_dir", "steps", "threads", "isa"};
+    static const char *const others[] = {"data_dir", "steps", "threads", "isa", "name"};
     if (strcmp(o->group, "evaluation") == 0 || strcmp(o->group, "checkpoints") == 0)
         return false;
     for (size_t i = 0; i < sizeof others / sizeof others[0]; i++) {

@@ -89,6 +89,8 @@ struct config {
     int threads;                       /* 0: what the machine grants */
     int isa;                           /* enum tier */
     int precision;                     /* enum precision */
+    /* record */
+    char name[OPTION_TEXT_SIZE];       /* UTF-8 */
 };
 
 extern const struct option_def config_options[];
@@ -108,7 +110,7 @@ struct subset_options config_subset(const struct config *c);
 struct augment config_augment(const struct config *c);
 
 /* SHA-256 over the keys that decide the weights (not threads, folders, evaluation, checkpoints,
- * nor `steps`): two configs of one hash train the same network. hex[65]. */
+ * `steps`, nor `name`): two configs of one hash train the same network. hex[65]. */
 void config_hash(const struct config *c, char hex[65]);
 
 #endif
