@@ -1,10 +1,22 @@
 /* err.c - see err.h. */
+#define _POSIX_C_SOURCE 200809L
 #include "base/err.h"
 
 #include <ctype.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+
+enum exit_code exit_code_of_signal(int signal_number)
+{
+    switch (signal_number) {
+    case SIGINT: return EXIT_SIGINT;
+    case SIGTERM: return EXIT_SIGTERM;
+    case SIGUSR1: return EXIT_REQUEUE;
+    default: return EXIT_FAILED;
+    }
+}
 
 int err_set(struct err *e, enum exit_code code, const char *format, ...)
 {

@@ -24,6 +24,9 @@ enum exit_code {
     EXIT_SIGTERM = 143,   /* checkpointed after SIGTERM */
 };
 
+/* The exit code of a run that ended because of this signal. */
+enum exit_code exit_code_of_signal(int signal_number);
+
 struct err {
     enum exit_code code;
     char text[1024];

@@ -5,8 +5,8 @@
 
 #include "base/arena.h"
 #include "cli/cli.h"
-#include "cli/images.h"
 #include "cli/target.h"
+#include "sweep/images.h"
 #include "train/eval.h"
 
 struct args {

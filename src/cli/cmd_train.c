@@ -2,10 +2,11 @@
 #include <stdio.h>
 
 #include "base/log.h"
+#include "cli/attend.h"
 #include "cli/dryrun.h"
-#include "cli/images.h"
 #include "cli/resolve.h"
-#include "cli/session.h"
+#include "cli/signals.h"
+#include "sweep/images.h"
 #include "train/trainer.h"
 
 /* Refuses what cannot work before anything is written. */
@@ -20,21 +21,23 @@ static int check(const struct config *c, const struct images *images, struct err
 static int train(struct invocation *inv, struct config *c, const struct images *images,
                  const char *steps_down, struct err *e)
 {
-    struct recorder recorder = {.metrics.file.fd = -1, .epochs.file.fd = -1, .dir.lock = -1};
+    struct recorder recorder;
+    struct provenance from = provenance_of(inv);
+    recorder_init(&recorder, signals_flag());
     char slug[64], hash[65];
     const char *out = *inv->common.out ? inv->common.out : NULL;
     recipe_slug(inv->operands[0], slug);
     config_hash(c, hash);
     int status = -1;
     if (rundir_create(&recorder.dir, out, slug, hash, e) ||
-        recorder_begin(&recorder, inv, c, inv->operands[0], images, steps_down, e))
+        recorder_begin(&recorder, &from, c, inv->operands[0], images, steps_down, e))
         goto out;
     log_say("run %s", recorder.dir.path);
-    const struct session session = {
-        .inv = inv, .config = c, .images = images, .recorder = &recorder};
-    status = session_run(&session, e);
+    struct session session = {.config = c, .images = images, .recorder = &recorder};
+    status = attend_run(inv, &session, e);
 out:
     recorder_close(&recorder);
+    provenance_release(&from);
     return status;
 }
 

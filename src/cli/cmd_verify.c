@@ -6,11 +6,11 @@
 #include "base/arena.h"
 #include "base/file.h"
 #include "base/log.h"
-#include "cli/images.h"
-#include "cli/manifest.h"
 #include "cli/resolve.h"
 #include "store/metrics.h"
 #include "store/rundir.h"
+#include "sweep/images.h"
+#include "sweep/manifest.h"
 #include "train/train.h"
 
 /* The hashes that a run recorded after its first steps; an empty one was not recorded. */

@@ -5,33 +5,19 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/err.h"
+
 static volatile sig_atomic_t stop;
 
-const volatile sig_atomic_t *signals_flag(void)
+volatile sig_atomic_t *signals_flag(void)
 {
     return &stop;
-}
-
-void signals_stop_records(void)
-{
-    if (!stop)
-        stop = STOP_RECORDS;
-}
-
-enum exit_code signals_exit_code(int signal_number)
-{
-    switch (signal_number) {
-    case SIGINT: return EXIT_SIGINT;
-    case SIGTERM: return EXIT_SIGTERM;
-    case SIGUSR1: return EXIT_REQUEUE;
-    default: return EXIT_FAILED;
-    }
 }
 
 static void ask(int signal_number)
 {
     if (stop && signal_number != SIGUSR1)
-        _exit((int)signals_exit_code(signal_number));
+        _exit((int)exit_code_of_signal(signal_number));
     if (!stop)
         stop = signal_number;
 }

@@ -5,9 +5,12 @@
 #include <curl/curl.h>
 #include <openssl/crypto.h>
 #include <png.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "backend/backend.h"
+#include "base/file.h"
+#include "base/hash.h"
 #include "cli/cli.h"
 #include "kiln_revision.h" /* made by the build */
 
@@ -55,6 +58,24 @@ json_t *version_features(void)
     json_object_set_new(o, "mpi", json_false());
     json_object_set_new(o, "cuda", json_false());
     json_object_set_new(o, "live page", json_false());
+    return o;
+}
+
+json_t *version_build(void)
+{
+    char *bytes, hash[HASH_HEX];
+    size_t count;
+    json_t *o = json_object();
+    json_object_set_new(o, "version", json_string(version_number()));
+    json_object_set_new(o, "revision", json_string(version_revision()));
+    json_object_set_new(o, "compiler", json_string(version_compiler()));
+    json_object_set_new(o, "flags", json_string(version_flags()));
+    if (!file_read("/proc/self/exe", &bytes, &count, EXIT_FAILED, NULL)) {
+        hash_of(HASH_SHA256, bytes, count, hash);
+        json_object_set_new(o, "program_sha256", json_string(hash));
+        free(bytes);
+    }
+    json_object_set_new(o, "libraries", version_libraries());
     return o;
 }
 

@@ -13,6 +13,10 @@ const char *version_flags(void);    /* build type and flags */
  * there at build time. The caller ends it with json_decref. */
 json_t *version_libraries(void);
 
+/* All of it, and the program's own hash, for the manifest of a run. The caller ends it with
+ * json_decref. */
+json_t *version_build(void);
+
 /* {"mpi": false, ...}: optional parts, and whether they are in. */
 json_t *version_features(void);
 

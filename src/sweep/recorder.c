@@ -1,13 +1,11 @@
 /* recorder.c - see recorder.h. */
-#include "cli/recorder.h"
+#include "sweep/recorder.h"
 
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/clock.h"
-#include "cli/manifest.h"
-#include "cli/signals.h"
 
 static const double HEARTBEAT = 5.0; /* seconds between two writings of status.json */
 
@@ -24,7 +22,8 @@ static void fail(struct recorder *r, const struct err *e)
     if (!r->failed)
         r->why = *e;
     r->failed = true;
-    signals_stop_records();
+    if (r->stop && !*r->stop)
+        *r->stop = STOP_RECORDS;
 }
 
 static int write_status(struct recorder *r, const char *state, struct err *e)
@@ -49,26 +48,33 @@ static int write_config(struct recorder *r, const struct config *c, struct err *
     return rc;
 }
 
-static void add_session(struct recorder *r, const struct invocation *inv)
+static void add_session(struct recorder *r, const struct provenance *from)
 {
     json_t *sessions = json_object_get(r->manifest, "sessions");
-    r->session = manifest_session(inv);
+    r->session = manifest_session(from);
     json_array_append_new(sessions, r->session);
 }
 
-int recorder_begin(struct recorder *r, const struct invocation *inv, const struct config *c,
+void recorder_init(struct recorder *r, volatile sig_atomic_t *stop)
+{
+    memset(r, 0, sizeof *r);
+    r->stop = stop;
+    r->metrics.file.fd = r->epochs.file.fd = r->dir.lock = -1;
+}
+
+int recorder_begin(struct recorder *r, const struct provenance *from, const struct config *c,
                    const char *recipe, const struct images *images, const char *steps_down,
                    struct err *e)
 {
     r->manifest = manifest_new(c, recipe, images, steps_down);
-    add_session(r, inv);
+    add_session(r, from);
     return write_config(r, c, e) || rundir_write_json(&r->dir, "manifest.json", r->manifest, e) ||
                    write_status(r, "starting", e)
                ? -1
                : 0;
 }
 
-int recorder_resume(struct recorder *r, const struct invocation *inv, const struct config *c,
+int recorder_resume(struct recorder *r, const struct provenance *from, const struct config *c,
                     const struct images *images, struct err *e)
 {
     r->manifest = rundir_read_json(&r->dir, "manifest.json", e);
@@ -76,7 +82,7 @@ int recorder_resume(struct recorder *r, const struct invocation *inv, const stru
         return -1;
     if (manifest_check(r->manifest, r->dir.path, c, images, e))
         return -1;
-    add_session(r, inv);
+    add_session(r, from);
     return rundir_write_json(&r->dir, "manifest.json", r->manifest, e) ||
                    write_status(r, "starting", e)
                ? -1

@@ -1,6 +1,6 @@
 /* images.h - the images that a configuration names. */
-#ifndef KILN_CLI_IMAGES_H
-#define KILN_CLI_IMAGES_H
+#ifndef KILN_SWEEP_IMAGES_H
+#define KILN_SWEEP_IMAGES_H
 
 #include "data/dataset.h"
 #include "train/config.h"

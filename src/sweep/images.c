@@ -1,5 +1,5 @@
 /* images.c - see images.h. */
-#include "cli/images.h"
+#include "sweep/images.h"
 
 #include <stdio.h>
 

@@ -1,24 +1,29 @@
 /* recorder.h - writes what training tells into a run directory.
  *
  * The recorder is an observer. When a record cannot be written (a full disk), it keeps the first
- * cause and asks the run to end, so that the state goes into a checkpoint if there is room for one;
- * the caller asks recorder_failed afterwards.
+ * cause and asks the run to end through the flag that training looks at, so that the state goes
+ * into a checkpoint if there is room for one; `failed` says so afterwards.
  */
-#ifndef KILN_CLI_RECORDER_H
-#define KILN_CLI_RECORDER_H
+#ifndef KILN_SWEEP_RECORDER_H
+#define KILN_SWEEP_RECORDER_H
 
+#include <signal.h>
 #include <stdbool.h>
 
-#include "cli/cli.h"
 #include "data/dataset.h"
 #include "store/metrics.h"
 #include "store/rundir.h"
 #include "store/table.h"
+#include "sweep/manifest.h"
 #include "train/config.h"
 #include "train/observer.h"
 
+/* What the stop flag holds when no signal but the recorder asked for an end. */
+enum { STOP_RECORDS = 1000 };
+
 struct recorder {
     struct rundir dir;
+    volatile sig_atomic_t *stop; /* set to STOP_RECORDS when a record cannot be written */
     struct metrics metrics;
     struct table epochs;
     json_t *manifest;            /* owned */
@@ -30,15 +35,18 @@ struct recorder {
     struct err why;              /* of the first failure */
 };
 
+/* Begins a recorder that owns nothing yet: recorder_close is then safe. */
+void recorder_init(struct recorder *r, volatile sig_atomic_t *stop);
+
 /* Starts the records of a new run in r->dir (which rundir_create made): config.ini, manifest.json,
  * status.json. `steps_down` says which lesser data set was taken and why, "" if none. */
-int recorder_begin(struct recorder *r, const struct invocation *inv, const struct config *c,
+int recorder_begin(struct recorder *r, const struct provenance *from, const struct config *c,
                    const char *recipe, const struct images *images, const char *steps_down,
                    struct err *e);
 
 /* Goes on with those of r->dir (which rundir_open opened). Fails with EXIT_DATA when the images are
  * not the ones that the run began with. */
-int recorder_resume(struct recorder *r, const struct invocation *inv, const struct config *c,
+int recorder_resume(struct recorder *r, const struct provenance *from, const struct config *c,
                     const struct images *images, struct err *e);
 
 struct observer recorder_observer(struct recorder *r);

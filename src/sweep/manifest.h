@@ -1,12 +1,19 @@
 /* manifest.h - manifest.json: where a run came from, and what became of it. docs/formats.md lists
  * the keys. */
-#ifndef KILN_CLI_MANIFEST_H
-#define KILN_CLI_MANIFEST_H
+#ifndef KILN_SWEEP_MANIFEST_H
+#define KILN_SWEEP_MANIFEST_H
 
-#include "cli/cli.h"
+#include "base/json.h"
 #include "data/dataset.h"
 #include "train/config.h"
 #include "train/observer.h"
+
+/* What a record tells about the program and about the call that made it: cli/ knows them. */
+struct provenance {
+    int argc;
+    char *const *argv;           /* [argc] */
+    const json_t *build;         /* version, revision, compiler, libraries ...; borrowed */
+};
 
 /* Now, in UTC: "2026-11-23T20:32:59Z". */
 json_t *manifest_time(void);
@@ -24,7 +31,7 @@ int manifest_check(const json_t *manifest, const char *path, const struct config
                    const struct images *images, struct err *e);
 
 /* One process's part in a run, begun now: command line, build, libraries, machine. */
-json_t *manifest_session(const struct invocation *inv);
+json_t *manifest_session(const struct provenance *from);
 
 /* Adds what is known when the first step is about to be done: network, memory, tier, threads. */
 void manifest_add_run(json_t *manifest, json_t *session, const struct run_event *event);

@@ -1,17 +1,14 @@
 /* manifest.c - see manifest.h. */
 #define _GNU_SOURCE /* gethostname, gmtime_r */
-#include "cli/manifest.h"
+#include "sweep/manifest.h"
 
-#include <stdlib.h>
 #include <string.h>
 #include <sys/utsname.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "base/cpu.h"
-#include "base/file.h"
 #include "base/hash.h"
-#include "cli/version.h"
 #include "train/trainer.h"
 
 static void set_text(json_t *o, const char *key, const char *text)
@@ -120,36 +117,18 @@ static json_t *machine_json(void)
     return o;
 }
 
-static json_t *build_json(void)
-{
-    char *bytes, hash[HASH_HEX];
-    size_t count;
-    json_t *o = json_object();
-    set_text(o, "version", version_number());
-    set_text(o, "revision", version_revision());
-    set_text(o, "compiler", version_compiler());
-    set_text(o, "flags", version_flags());
-    if (!file_read("/proc/self/exe", &bytes, &count, EXIT_FAILED, NULL)) {
-        hash_of(HASH_SHA256, bytes, count, hash);
-        set_text(o, "program_sha256", hash);
-        free(bytes);
-    }
-    json_object_set_new(o, "libraries", version_libraries());
-    return o;
-}
-
-json_t *manifest_session(const struct invocation *inv)
+json_t *manifest_session(const struct provenance *from)
 {
     char folder[4096];
     json_t *o = manifest_process(), *argv = json_array();
-    for (int i = 0; i < inv->argc; i++) {
-        json_t *word = json_string(inv->argv[i]);
+    for (int i = 0; i < from->argc; i++) {
+        json_t *word = json_string(from->argv[i]);
         json_array_append_new(argv, word ? word : json_string("(not UTF-8)"));
     }
     json_object_set_new(o, "argv", argv);
     set_text(o, "folder", getcwd(folder, sizeof folder) ? folder : "");
     json_object_set_new(o, "start", manifest_time());
-    json_object_set_new(o, "build", build_json());
+    json_object_set_new(o, "build", json_deep_copy(from->build));
     json_object_set_new(o, "machine", machine_json());
     return o;
 }
