@@ -18,6 +18,39 @@ class Bench(harness.Case):
         for row in o["rows"]:
             self.assertGreaterEqual(row["seconds"], 0)
 
+    def test_bench__totals_are_the_sums_of_their_rows(self):
+        o = self.json(*self.BENCH)
+        for group, total in o["totals"].items():
+            rows = [r for r in o["rows"] if r["group"] == group]
+            self.assertAlmostEqual(total["seconds"], sum(r["seconds"] for r in rows))
+            self.assertAlmostEqual(total["bytes"] / 1e6, sum(r["bytes"] for r in rows) / 1e6,
+                                   places=3)
+        self.assertAlmostEqual(sum(t["share"] for t in o["totals"].values()), 1, places=5)
+        convolution = [r for r in o["rows"] if r["group"] == "convolution"]
+        self.assertEqual({r["phase"] for r in convolution},
+                         {"pack", "forward", "backward-data", "backward-weights"})
+
+    def test_bench__what_stands_around_the_step_is_measured(self):
+        around = self.json(*self.BENCH)["around"]
+        for key in ("ema", "lookahead", "logging"):
+            self.assertGreater(around[key + "_seconds"], 0)
+        self.assertGreater(around["six_views_seconds_per_image"],
+                           2 * around["evaluation_seconds_per_image"])
+
+    def test_bench__frozen_whitening_spares_backward_data_of_the_first_convolution(self):
+        def passes(*more):
+            o = self.json("bench", "airbench94", "--width", 0.25, "--batch", 32, "--steps", 1,
+                          "--warmup-steps", 1, *more)
+            return o["whitening_bias"], [r["phase"] for r in o["rows"]
+                                         if r["layer"] == "layers.1.conv1"]
+        self.assertEqual(passes()[0], "trains")
+        self.assertIn("backward-data", passes()[1])
+        self.assertEqual(passes("--freeze-whitening")[0], "frozen")
+        self.assertNotIn("backward-data", passes("--freeze-whitening")[1])
+        self.assertIn("whitening bias frozen", self.kiln(
+            "bench", "airbench94", "--width", 0.25, "--batch", 32, "--steps", 1, "--no-table",
+            "--freeze-whitening").stdout)
+
     def test_bench__table_only_when_asked(self):
         self.assertIn("backward-weights", self.kiln(*self.BENCH).stdout)
         self.assertNotIn("backward-weights", self.kiln(*self.BENCH, "--no-table").stdout)

@@ -10,13 +10,15 @@
 #include "base/rng.h"
 #include "kernels/peak.h"
 
-enum { TRIES = 5, ROUNDS = 2000000 };
+enum { TRIES = 5 };
+static const double TRY_FLOPS = 8e8;   /* of each thread */
 #define COPY_BYTES ((size_t)64 << 20) /* of each thread */
 
-static double measure_flops(enum tier tier, int threads)
+/* The rate of a kernel whose rounds have so many operations. */
+static double measure_flops(peak_fn *kernel, double flops, int threads)
 {
-    double flops, best = 0;
-    peak_fn *kernel = peak_select(tier, &flops);
+    double best = 0;
+    long rounds = (long)(TRY_FLOPS / flops) * (flops > 1e4 ? 16 : 1);
     float values[PEAK_VALUES];
     struct rng r = rng_at(1, RNG_PROBE, 0, 0);
     for (int i = 0; i < PEAK_VALUES; i++)
@@ -26,8 +28,8 @@ static double measure_flops(enum tier tier, int threads)
         double start = clock_seconds();
         float sum = 0;
 #pragma omp parallel num_threads(threads) reduction(+ : sum)
-        sum += kernel(values, ROUNDS);
-        double rate = flops * ROUNDS * threads / (clock_seconds() - start);
+        sum += kernel(values, rounds);
+        double rate = flops * (double)rounds * threads / (clock_seconds() - start);
         best = rate > best ? rate : best;
         sink = sum;
     }
@@ -58,11 +60,20 @@ int machine_peak_measure(struct machine_peak *peak, enum tier tier, int threads,
     int status = to ? 0 : -1;
     if (to) {
         memset(from, 1, bytes);
-        peak->flops = measure_flops(tier, threads);
+        double flops;
+        peak_fn *kernel = peak_select(tier, &flops);
+        peak->fp32 = measure_flops(kernel, flops, threads);
+        kernel = peak_select_bf16(tier, &flops);
+        peak->bf16 = kernel ? measure_flops(kernel, flops, threads) : 0;
         peak->bytes = measure_copy(to, from, threads);
         big_free(to, bytes);
     }
     if (from)
         big_free(from, bytes);
     return status;
+}
+
+double machine_peak_roof(const struct machine_peak *peak, bool bf16)
+{
+    return bf16 && peak->bf16 > peak->fp32 ? peak->bf16 : peak->fp32;
 }
