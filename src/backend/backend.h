@@ -26,10 +26,21 @@
 
 enum { LANES = 8 };
 
+/* What a convolution's algorithm is chosen by, for one tier and precision on one core:
+ * multiply-adds a second of the products, and lines (kernels/layout.h) a second that Winograd
+ * transforms. */
+struct conv_rates {
+    double gather, outer;         /* direct: forward and backward-data; backward-weights */
+    double product, product_outer; /* the same of Winograd, between its transforms */
+    double lines;
+};
+
 struct backend_options {
     enum tier tier;
     enum precision precision;
     int threads;          /* at least 1 */
+    const struct conv_rates *rates; /* measured on this machine; NULL: the tier's built-in ones */
+    const char *convolution; /* see struct backend; NULL: "auto" */
 };
 
 struct backend {
@@ -38,6 +49,7 @@ struct backend {
     enum precision precision;
     int threads;
     size_t real_bytes;    /* sizeof P */
+    const char *convolution; /* which algorithms plans shall take (nn/convolutions.h); borrowed */
 };
 
 /* An activation map of the batch: [n, h, w, c] in the layout of kernels/layout.h. */
@@ -45,6 +57,8 @@ struct map {
     void *data;
     int c, h, w;
 };
+
+enum conv_pass { CONV_FORWARD, CONV_BACKWARD_DATA, CONV_BACKWARD_WEIGHTS, CONV_PASSES };
 
 /* A convolution y[k][p][q] = bias[k] + sum over c, r, s of x[c][p*stride+r-pad][q*stride+s-pad] *
  * weights[k][c][r][s], cross-correlation as in PyTorch, zero padding. p and q may be smaller than
@@ -54,6 +68,7 @@ struct conv_shape {
     int c, h, w;          /* input */
     int k, p, q;          /* output */
     int r, s, stride, pad;
+    int algorithm[CONV_PASSES]; /* of each pass, as conv_choose gave it; 0 is direct */
 };
 
 /* Batch normalisation, optionally followed by an activation: z = scale * (x - mean) * rstd + bias,
@@ -104,15 +119,24 @@ struct backend_ops {
     /* Convolution. `weights` and `dw` are P [k, c, r, s] (PyTorch's order). `packed` is the
      * backend's own form of the weights, conv_packed_bytes large, made by conv_pack once a step;
      * pass with_backward = false if conv_backward_data will not be called.
-     * dw and dbias[k] may each be NULL: not wanted. They are overwritten. */
+     * dw and dbias[k] may each be NULL: not wanted. They are overwritten.
+     * Each pass takes the algorithm that the shape names. conv_choose gives the fastest for n
+     * images, or `wanted` (-1: any) where that can compute the pass and 0 where it cannot; it
+     * depends on its arguments, tier, precision and rates alone. */
+    const char *(*conv_algorithm_name)(struct backend *b, int algorithm); /* NULL past the last */
+    int (*conv_choose)(struct backend *b, int n, const struct conv_shape *s, enum conv_pass pass,
+                       int wanted);
     size_t (*conv_packed_bytes)(struct backend *b, const struct conv_shape *s, bool with_backward);
-    size_t (*conv_workspace)(struct backend *b, int n, const struct conv_shape *s);
+    size_t (*conv_workspace)(struct backend *b, int n, const struct conv_shape *s,
+                             enum conv_pass pass);
     void (*conv_pack)(struct backend *b, const struct conv_shape *s, const void *weights,
                       bool with_backward, void *packed);
     void (*conv_forward)(struct backend *b, int n, const struct conv_shape *s, const struct map *x,
-                         const void *packed, const void *bias, const struct map *y);
+                         const void *packed, const void *bias, const struct map *y,
+                         void *workspace);
     void (*conv_backward_data)(struct backend *b, int n, const struct conv_shape *s,
-                               const struct map *dy, const void *packed, const struct map *dx);
+                               const struct map *dy, const void *packed, const struct map *dx,
+                               void *workspace);
     void (*conv_backward_weights)(struct backend *b, int n, const struct conv_shape *s,
                                   const struct map *x, const struct map *dy, void *dw, void *dbias,
                                   void *workspace);

@@ -38,7 +38,8 @@ static int resume(struct invocation *inv, const struct provenance *provenance,
     if (rundir_open(&recorder->dir, inv->operands[0], e) ||
         rundir_path(&recorder->dir, "config.ini", ini, e) || resolve_resumed(inv, ini, &c, e) ||
         find_checkpoint(&recorder->dir, from, e) || load_images_of_run(&c, images, e) ||
-        recorder_resume(recorder, provenance, &c, images, e))
+        recorder_resume(recorder, provenance, &c, images, e) ||
+        manifest_take_convolutions(recorder->manifest, recorder->dir.path, &c, e))
         return -1;
     struct session session = {
         .config = &c,

@@ -62,7 +62,8 @@ static int prepare(const struct invocation *inv, const char *run, struct config 
     if (!manifest)
         return -1;
     int rc = take_tier(inv, manifest, c, e) || load_images_of_run(c, images, e) ||
-                     manifest_check(manifest, run, c, images, e)
+                     manifest_check(manifest, run, c, images, e) ||
+                     manifest_take_convolutions(manifest, run, c, e)
                  ? -1
                  : 0;
     json_decref(manifest);

@@ -127,6 +127,7 @@ void lower_conv(struct lowering *l, int node, const struct conv_shape *shape, in
     step_reads(s, packed);
     l->values[node] = lower_map(l, l->graph->nodes[node].out);
     step_writes(s, l->values[node]);
+    step_writes(s, lower_bytes(l));
 }
 
 /* The weights' gradient comes first: after it the input is free, and its memory can hold dx. */
@@ -148,6 +149,7 @@ void lower_conv_backward(struct lowering *l, int node, const struct conv_shape *
     step_reads(s, forward->reads[1]);
     int dx = lower_map(l, l->graph->nodes[node].in);
     step_writes(s, dx);
+    step_writes(s, lower_bytes(l));
     lower_give(l, node, 0, dx);
 }
 
@@ -197,5 +199,6 @@ void program_init(struct program *p, struct arena *a, const struct graph *g, str
     pass_drop_unneeded(p, a);
     pass_trim(p);
     pass_fuse_activation(p);
+    pass_choose_convolutions(p);
     program_place(p, a);
 }

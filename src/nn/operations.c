@@ -69,13 +69,14 @@ static void conv_run(const struct run *r, const struct step *s)
 {
     ops_of(r)->conv_forward(r->model->backend, r->n, &s->conv, read_map(r, s, 0),
                             read_map(r, s, 1)->data, tensor(r, s->tensors[1]),
-                            write_map(r, s, 0));
+                            write_map(r, s, 0), write_map(r, s, 1)->data);
 }
 
 static void conv_data_run(const struct run *r, const struct step *s)
 {
     ops_of(r)->conv_backward_data(r->model->backend, r->n, &s->conv, read_map(r, s, 0),
-                                  read_map(r, s, 1)->data, write_map(r, s, 0));
+                                  read_map(r, s, 1)->data, write_map(r, s, 0),
+                                  write_map(r, s, 1)->data);
 }
 
 static void conv_weights_run(const struct run *r, const struct step *s)
@@ -85,10 +86,22 @@ static void conv_weights_run(const struct run *r, const struct step *s)
                                      gradient(r, s->gradients[1]), write_map(r, s, 0)->data);
 }
 
+static void conv_measure(struct program *p, struct step *s)
+{
+    p->values[s->writes[1]].bytes =
+        p->backend->ops->conv_workspace(p->backend, p->batch, &s->conv, CONV_FORWARD);
+}
+
+static void conv_data_measure(struct program *p, struct step *s)
+{
+    p->values[s->writes[1]].bytes =
+        p->backend->ops->conv_workspace(p->backend, p->batch, &s->conv, CONV_BACKWARD_DATA);
+}
+
 static void conv_weights_measure(struct program *p, struct step *s)
 {
     p->values[s->writes[0]].bytes =
-        p->backend->ops->conv_workspace(p->backend, p->batch, &s->conv);
+        p->backend->ops->conv_workspace(p->backend, p->batch, &s->conv, CONV_BACKWARD_WEIGHTS);
 }
 
 static double conv_macs(const struct step *s)
@@ -99,9 +112,12 @@ static double conv_macs(const struct step *s)
 
 const struct operation op_conv_pack = {
     .phase = "pack", .run = pack_run, .measure = pack_measure};
-const struct operation op_conv = {.phase = "forward", .run = conv_run, .macs = conv_macs};
-const struct operation op_conv_backward_data = {
-    .phase = "backward-data", .run = conv_data_run, .macs = conv_macs};
+const struct operation op_conv = {
+    .phase = "forward", .run = conv_run, .measure = conv_measure, .macs = conv_macs};
+const struct operation op_conv_backward_data = {.phase = "backward-data",
+                                                .run = conv_data_run,
+                                                .measure = conv_data_measure,
+                                                .macs = conv_macs};
 const struct operation op_conv_backward_weights = {.phase = "backward-weights",
                                                    .run = conv_weights_run,
                                                    .measure = conv_weights_measure,

@@ -78,6 +78,11 @@ const struct map *plan_dlogits(struct plan *p)
     return &p->maps[p->program.dlogits];
 }
 
+void plan_convolutions(const struct plan *p, char *text, size_t size)
+{
+    program_convolutions(&p->program, text, size);
+}
+
 static void run_steps(struct plan *p, int first, int end, int n)
 {
     assert(n > 0 && n <= p->program.batch);

@@ -46,6 +46,10 @@ size_t plan_bytes(const struct graph *g, struct backend *b, int batch, enum plan
  * which stay until the backward pass. */
 const struct map *plan_input(struct plan *p);
 const struct map *plan_logits(struct plan *p);
+/* Which algorithm computes each convolution, in the form of nn/convolutions.h; size is at least
+ * CONVOLUTIONS_TEXT. */
+void plan_convolutions(const struct plan *p, char *text, size_t size);
+
 /* Where the loss puts d loss / d logits before a backward pass (training plans only). */
 const struct map *plan_dlogits(struct plan *p);
 

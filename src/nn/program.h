@@ -108,6 +108,11 @@ void program_init(struct program *p, struct arena *a, const struct graph *g, str
 
 /* Convolutions whose only reader is a pool compute only the rows and columns that it reads. */
 void pass_trim(struct program *p);
+/* Each convolution takes an algorithm for each of its passes: what the backend's text wants, or
+ * what it chooses for the batch. (convolutions.c; after the shapes are final.) */
+void pass_choose_convolutions(struct program *p);
+/* The choice as text; see plan_convolutions. */
+void program_convolutions(const struct program *p, char *text, size_t size);
 /* A batch norm read only by an activation applies it itself. */
 void pass_fuse_activation(struct program *p);
 /* Drops backward steps that no tensor needs that could ever be trained. */

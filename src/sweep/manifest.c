@@ -101,6 +101,17 @@ int manifest_check(const json_t *manifest, const char *path, const struct config
     return 0;
 }
 
+int manifest_take_convolutions(const json_t *manifest, const char *path, struct config *c,
+                               struct err *e)
+{
+    const char *text = text_at(manifest, "convolutions");
+    if (strlen(text) >= sizeof c->convolutions_recorded)
+        return err_set(e, EXIT_DATA, "'%s/manifest.json' has a list of convolutions too long to be "
+                       "a network's", path);
+    memcpy(c->convolutions_recorded, text, strlen(text) + 1);
+    return 0;
+}
+
 static json_t *machine_json(void)
 {
     struct cpu cpu;
@@ -148,6 +159,9 @@ void manifest_add_run(json_t *manifest, json_t *session, const struct run_event 
     set_count(manifest, "validation_images", event->validation_images);
     set_count(manifest, "total_steps", event->total_steps);
     set_count(manifest, "steps_per_epoch", event->steps_per_epoch);
+    /* The first session decides: a resume obeys it. */
+    if (!json_object_get(manifest, "convolutions"))
+        set_text(manifest, "convolutions", event->trainer->config.convolutions_recorded);
     set_text(session, "tier", tier_name(event->tier));
     json_object_set_new(session, "threads", json_integer(event->threads));
     set_count(session, "memory_bytes", event->memory);

@@ -30,6 +30,10 @@ json_t *manifest_new(const struct config *c, const char *recipe, const struct im
 int manifest_check(const json_t *manifest, const char *path, const struct config *c,
                    const struct images *images, struct err *e);
 
+/* Makes the config take the convolution algorithms that the run recorded, if it recorded any. */
+int manifest_take_convolutions(const json_t *manifest, const char *path, struct config *c,
+                               struct err *e);
+
 /* One process's part in a run, begun now: command line, build, libraries, machine. */
 json_t *manifest_session(const struct provenance *from);
 

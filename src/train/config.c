@@ -152,6 +152,9 @@ const struct option_def config_options[] = {
      "kernel tier", NULL},
     {"precision", OPTION_CHOICE, AT(precision), "fp32", 0, 0, "fp32|fp64", NULL, "machine",
      "numbers that the network computes with; fp64 is slow, for tests", NULL},
+    {"convolution", OPTION_TEXT, AT(convolution), "auto", 0, 0, NULL, NULL, "machine",
+     "algorithm of convolutions: auto, direct, winograd4 ..., or a list: layer1.conv:direct, ...",
+     NULL},
 
     {"name", OPTION_TEXT, AT(name), "", 0, 0, NULL, NULL, "record",
      "what you call this run, in lists and reports; any text in UTF-8", check_utf8},

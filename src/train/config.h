@@ -21,7 +21,7 @@
 
 #include "base/options.h"
 #include "data/loader.h"
-#include "nn/graph.h"
+#include "nn/convolutions.h"
 #include "optim/average.h"
 #include "optim/schedule.h"
 
@@ -89,8 +89,11 @@ struct config {
     int threads;                       /* 0: what the machine grants */
     int isa;                           /* enum tier */
     int precision;                     /* enum precision */
+    char convolution[OPTION_TEXT_SIZE]; /* nn/convolutions.h */
     /* record */
     char name[OPTION_TEXT_SIZE];       /* UTF-8 */
+    /* Not a key: what the run that is taken up recorded as its choice; "": chosen anew. */
+    char convolutions_recorded[CONVOLUTIONS_TEXT];
 };
 
 extern const struct option_def config_options[];

@@ -27,12 +27,17 @@ int network_open(struct network *net, const struct config *c, struct shape input
     memset(net, 0, sizeof *net);
     const struct backend_options backend = {.tier = (enum tier)c->isa,
                                             .precision = (enum precision)c->precision,
-                                            .threads = threads_of(c)};
+                                            .threads = threads_of(c),
+                                            .convolution = *c->convolutions_recorded
+                                                               ? c->convolutions_recorded
+                                                               : c->convolution};
     const struct graph_options graph = {.input = input, .classes = classes, .width = c->width};
     if (graph_load(&net->graph, &net->arena, c->net, &graph, e))
         return -1;
     net->backend = backend_cpu_new(&backend, e);
-    return net->backend ? 0 : -1;
+    if (!net->backend)
+        return -1;
+    return convolutions_check(&net->graph, net->backend, backend.convolution, e);
 }
 
 int network_init(struct network *net, const struct config *c, const struct images *images,

@@ -21,7 +21,8 @@ int network_init(struct network *net, const struct config *c, const struct image
                  struct err *e);
 void network_release(struct network *net);
 
-/* Only the graph and the backend, for images of such a shape: nothing big is allocated. */
+/* Only the graph and the backend, which borrows from the config, for images of such a shape:
+ * nothing big is allocated. */
 int network_open(struct network *net, const struct config *c, struct shape input, int classes,
                  struct err *e);
 

@@ -78,7 +78,13 @@ static int device_init(struct trainer *t, struct err *e)
     if (!t->state_before)
         return -1;
     t->plan = plan_new(&net->model, t->config.batch, PLAN_TRAIN, e);
-    if (!t->plan || evaluator_init(&t->evaluator, trainer_result_model(t), e))
+    if (!t->plan)
+        return -1;
+    /* Evaluation takes the same algorithms, so that a resumed run evaluates to the same bits. */
+    plan_convolutions(t->plan, t->config.convolutions_recorded,
+                      sizeof t->config.convolutions_recorded);
+    b->convolution = t->config.convolutions_recorded;
+    if (evaluator_init(&t->evaluator, trainer_result_model(t), e))
         return -1;
     if (network_upload(net, &t->train_store, images, &images->train, "training images", e))
         return -1;

@@ -54,7 +54,7 @@ static inline void buffer_free(struct buffer *b)
 
 static inline struct backend *backend_of(enum tier tier, enum precision precision, int threads)
 {
-    struct backend_options o = {tier, precision, threads};
+    struct backend_options o = {.tier = tier, .precision = precision, .threads = threads};
     struct err e;
     struct backend *b = backend_cpu_new(&o, &e);
     assert_non_null(b);

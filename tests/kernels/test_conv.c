@@ -184,6 +184,17 @@ static struct map outcome_map(struct outcome *o, int n, int c, int h, int w)
     return (struct map){outcome_memory(o, layout_bytes(o->b->precision, n, h, w, c)), c, h, w};
 }
 
+/* Enough for each pass. */
+static size_t workspace_bytes(struct backend *b, int n, const struct conv_shape *s)
+{
+    size_t most = 0;
+    for (int pass = 0; pass < CONV_PASSES; pass++) {
+        size_t bytes = b->ops->conv_workspace(b, n, s, (enum conv_pass)pass);
+        most = bytes > most ? bytes : most;
+    }
+    return most;
+}
+
 /* Runs all three passes. Images past n of x and dy are NaN: no sum may read them. */
 static void outcome_init(struct outcome *o, const struct problem *m, enum tier tier,
                          enum precision precision, int threads)
@@ -204,7 +215,7 @@ static void outcome_init(struct outcome *o, const struct problem *m, enum tier t
     void *w = guarded_new(&held[2], weights * real);
     void *bias = guarded_new(&held[3], (size_t)s->k * real);
     void *packed = guarded_new(&held[4], b->ops->conv_packed_bytes(b, s, true));
-    void *workspace = guarded_new(&held[5], b->ops->conv_workspace(b, m->n, s));
+    void *workspace = guarded_new(&held[5], workspace_bytes(b, m->n, s));
     o->y = outcome_map(o, m->n, s->k, s->p, s->q);
     o->dx = outcome_map(o, m->n, s->c, s->h, s->w);
     o->dw = outcome_memory(o, weights * real);
@@ -215,8 +226,8 @@ static void outcome_init(struct outcome *o, const struct problem *m, enum tier t
     b->ops->write_reals(b, bias, m->bias, (size_t)s->k);
 
     b->ops->conv_pack(b, s, w, true, packed);
-    b->ops->conv_forward(b, m->n, s, &x, packed, bias, &o->y);
-    b->ops->conv_backward_data(b, m->n, s, &dy, packed, &o->dx);
+    b->ops->conv_forward(b, m->n, s, &x, packed, bias, &o->y, workspace);
+    b->ops->conv_backward_data(b, m->n, s, &dy, packed, &o->dx, workspace);
     b->ops->conv_backward_weights(b, m->n, s, &x, &dy, o->dw, o->dbias, workspace);
     for (int i = 0; i < 6; i++)
         guarded_free(&held[i]);

@@ -22,7 +22,8 @@ struct fixture {
 static void setup(struct fixture *f, const char *text, int side)
 {
     const struct graph_options o = {.input = {3, side, side}, .classes = 10, .width = 1};
-    const struct backend_options b = {TIER_REF, PRECISION_FP64, 1};
+    const struct backend_options b = {.tier = TIER_REF, .precision = PRECISION_FP64,
+                                      .threads = 1};
     struct err e = {.text = ""};
     arena_init(&f->arena);
     if (graph_parse(&f->graph, &f->arena, "test.net", text, &o, &e))

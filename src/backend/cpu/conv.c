@@ -1,25 +1,14 @@
-/* conv.c - convolution on the CPU: packing, forward and backward-data.
- *
- * Forward and backward-data are one routine. It walks over the pixels of the map that it writes,
- * lists for each the pairs (pixel of the map that it reads, tap) that exist, and hands the list to
- * the gather kernel. Filters that leave the map, strides and trimmed outputs only make the list
- * shorter; nothing is ever multiplied by padding.
- *
- *   item      (block of 32 images, row, some panels of output channels)
- *   within    panel > pixels of the row: the weights of a panel stay in the second-level cache
- *             while the row passes
- */
+/* conv.c - convolution on the CPU: the operations, and which algorithm does which pass.
+ * See conv_algorithm.h. Adding the bias is the algorithm's; its gradient is the same for all and
+ * summed here. */
 #include "backend/cpu/conv.h"
 
 #include <assert.h>
 #include <string.h>
 
-enum {
-    TAPS = 64,              /* of one kernel call; longer lists are gathered in several */
-    ITEMS_PER_THREAD = 4    /* at least, where the work can be cut that finely */
-};
+const struct conv_algorithm *const conv_algorithms[] = {&conv_direct, NULL};
 
-void conv_assert_shape(const struct conv_shape *s)
+static void assert_shape(const struct conv_shape *s)
 {
     assert(s->c > 0 && s->h > 0 && s->w > 0 && s->k > 0 && s->p > 0 && s->q > 0);
     assert(s->r > 0 && s->r <= FILTER_MAX && s->s > 0 && s->s <= FILTER_MAX);
@@ -28,230 +17,208 @@ void conv_assert_shape(const struct conv_shape *s)
     assert((s->q - 1) * s->stride + s->s <= s->w + 2 * s->pad);
 }
 
-void conv_assert_map(const struct map *m, int c, int h, int w)
+static void assert_map(const struct map *m, int c, int h, int w)
 {
     assert(m->data && m->c == c && m->h == h && m->w == w);
     (void)m, (void)c, (void)h, (void)w;
 }
 
-/* Packing. */
-
-static size_t conv_packed_bytes(struct backend *b, const struct conv_shape *s, bool with_backward)
+double conv_products(const struct conv_shape *s)
 {
-    size_t forward = conv_packed_size(b, s->k, s->c, conv_taps(s));
-    return forward + (with_backward ? conv_packed_size(b, s->c, s->k, conv_taps(s)) : 0);
+    return (double)s->k * s->p * s->q * s->c * s->r * s->s;
 }
 
-/* Where the weights for backward-data begin. */
-static const char *packed_backward(const struct backend *b, const struct conv_shape *s,
-                                   const void *packed)
+/* The choice. */
+
+static int algorithm_count(void)
 {
-    return (const char *)packed + conv_packed_size(b, s->k, s->c, conv_taps(s));
-}
-
-struct pack_job {
-    struct cpu_backend *b;
-    const struct conv_shape *s;
-    const void *weights;
-    char *forward, *backward;
-    int forward_panels;
-};
-
-static void pack_panel(void *ctx, int item, int worker)
-{
-    (void)worker;
-    const struct pack_job *j = ctx;
-    const struct conv_shape *s = j->s;
-    enum precision p = j->b->base.precision;
-    bool backward = item >= j->forward_panels;
-    int panel = backward ? item - j->forward_panels : item;
-    int to = backward ? s->c : s->k, from = backward ? s->k : s->c;
-    char *out = (backward ? j->backward : j->forward) +
-                conv_panel_at(p, panel, from, conv_taps(s)) * j->b->base.real_bytes;
-    int first = panel * PANEL_LINES * layout_cb(p), lines = conv_panel_lines(p, to, panel);
-    if (backward)
-        j->b->kernels.conv.pack_transposed(s->k, s->c, conv_taps(s), j->weights, first, lines,
-                                           out);
-    else
-        j->b->kernels.conv.pack(s->k, s->c, conv_taps(s), j->weights, first, lines, out);
-}
-
-static void conv_pack(struct backend *base, const struct conv_shape *s, const void *weights,
-                      bool with_backward, void *packed)
-{
-    conv_assert_shape(s);
-    struct pack_job j = {
-        .b = cpu_of(base),
-        .s = s,
-        .weights = weights,
-        .forward = packed,
-        .backward = (char *)packed + conv_packed_size(base, s->k, s->c, conv_taps(s)),
-        .forward_panels = conv_panels(base->precision, s->k),
-    };
-    int backward_panels = with_backward ? conv_panels(base->precision, s->c) : 0;
-    cpu_parallel(j.b, j.forward_panels + backward_panels, pack_panel, &j);
-}
-
-/* Gathering: forward and backward-data. */
-
-struct gather_job {
-    struct cpu_backend *b;
-    int n;
-    const struct conv_shape *s;
-    bool backward;
-    struct map in, out;
-    int in_lines, out_lines;    /* of one pixel */
-    const char *packed;
-    const void *bias;
-    int panels, splits;         /* an item takes panels/splits panels */
-};
-
-/* A row (or column) of the filter, and the row (or column) of the input that it falls on. */
-struct hit {
-    int tap, at;
-};
-
-/* Lists the rows of the filter that fall into the input at row `out` of the output. */
-static int list_hits(const struct gather_job *j, int out, int filter, int size, struct hit *hits)
-{
-    int count = 0, stride = j->s->stride, pad = j->s->pad;
-    for (int t = 0; t < filter; t++) {
-        int at = j->backward ? out + pad - t : out * stride + t - pad;
-        if (at < 0)
-            continue;
-        if (j->backward && stride > 1) {
-            if (at % stride)
-                continue;
-            at /= stride;
-        }
-        if (at < size)
-            hits[count++] = (struct hit){t, at};
-    }
+    int count = 0;
+    while (conv_algorithms[count])
+        count++;
     return count;
 }
 
-/* One row of one panel in the making: what does not change from pixel to pixel. */
-struct gather_row {
-    const struct gather_job *j;
-    int block, y, panel, lines;
-    const struct hit *rows;
-    int row_count;
-    const char *weights;        /* of the panel */
-    const void *bias;           /* padded to the panel */
-};
-
-static void gather_pixel(const struct gather_row *g, int x)
+static const char *conv_algorithm_name(struct backend *b, int algorithm)
 {
-    const struct gather_job *j = g->j;
-    const struct conv_kernels *k = &j->b->kernels.conv;
-    int images = cpu_block_images(j->n, g->block);
-    size_t pixel = ((size_t)g->block * (size_t)j->out.h + (size_t)g->y) * (size_t)j->out.w +
-                   (size_t)x;
-    char *out = (char *)j->out.data +
-                (pixel * (size_t)j->out_lines + (size_t)g->panel * PANEL_LINES) * TILE;
-    size_t tap_bytes = (size_t)j->in.c * (size_t)g->lines * LINE;
-    struct hit columns[FILTER_MAX];
-    int column_count = list_hits(j, x, j->s->s, j->in.w, columns);
-    struct conv_tap taps[TAPS];
-    int count = 0;
-    bool add = false;
-    for (int r = 0; r < g->row_count; r++) {
-        const struct hit *row = &g->rows[r];
-        size_t line = ((size_t)g->block * (size_t)j->in.h + (size_t)row->at) * (size_t)j->in.w;
-        for (int c = 0; c < column_count; c++) {
-            if (count == TAPS) {
-                k->gather(count, taps, j->in.c, images, g->lines, g->bias, add, out);
-                add = true;
-                count = 0;
-            }
-            size_t at = (line + (size_t)columns[c].at) * (size_t)j->in_lines * TILE;
-            size_t tap = (size_t)(row->tap * j->s->s + columns[c].tap);
-            taps[count++] = (struct conv_tap){(const char *)j->in.data + at,
-                                              g->weights + tap * tap_bytes};
+    (void)b;
+    assert(algorithm >= 0);
+    return algorithm < algorithm_count() ? conv_algorithms[algorithm]->name : NULL;
+}
+
+/* The double-precision backend is for tests and probes: always the plainest way unless told. */
+static int conv_choose(struct backend *base, int n, const struct conv_shape *s,
+                       enum conv_pass pass, int wanted)
+{
+    const struct cpu_backend *b = cpu_of(base);
+    int best = 0;
+    assert(wanted < algorithm_count());
+    if (wanted >= 0)
+        return conv_algorithms[wanted]->supports(b, s, pass) ? wanted : 0;
+    if (base->tier == TIER_REF)
+        return 0;
+    double least = conv_algorithms[0]->seconds(b, n, s, pass);
+    for (int i = 1; conv_algorithms[i]; i++) {
+        if (!conv_algorithms[i]->supports(b, s, pass))
+            continue;
+        double seconds = conv_algorithms[i]->seconds(b, n, s, pass);
+        if (seconds < least) {
+            least = seconds;
+            best = i;
         }
     }
-    k->gather(count, taps, j->in.c, images, g->lines, g->bias, add, out);
+    return best;
 }
 
-/* Copies the panel's part of the bias, with zeros past its end. */
-static void copy_bias(const struct gather_job *j, int first, void *padded)
+static const struct conv_algorithm *algorithm_of(struct backend *b, const struct conv_shape *s,
+                                                 enum conv_pass pass)
 {
-    size_t real = j->b->base.real_bytes;
-    int rest = j->out.c - first, width = PANEL_LINES * layout_cb(j->b->base.precision);
-    memset(padded, 0, PANEL_LINES * LINE);
-    memcpy(padded, (const char *)j->bias + (size_t)first * real,
-           (size_t)(rest < width ? rest : width) * real);
+    assert(s->algorithm[pass] < algorithm_count());
+    const struct conv_algorithm *a = conv_algorithms[s->algorithm[pass]];
+    assert(a->supports(cpu_of(b), s, pass));
+    (void)b;
+    return a;
 }
 
-static void gather_panel(struct gather_row *g)
+/* Packing: the weights of backward-data lie behind those of forward. */
+
+static size_t packed_bytes(struct backend *b, const struct conv_shape *s, enum conv_pass pass)
 {
-    const struct gather_job *j = g->j;
-    enum precision p = j->b->base.precision;
-    _Alignas(LINE) char bias[PANEL_LINES * LINE];
-    g->lines = conv_panel_lines(p, j->out.c, g->panel);
-    g->weights = j->packed + conv_panel_at(p, g->panel, j->in.c, conv_taps(j->s)) *
-                                 j->b->base.real_bytes;
-    g->bias = NULL;
-    if (j->bias) {
-        copy_bias(j, g->panel * PANEL_LINES * layout_cb(p), bias);
-        g->bias = bias;
-    }
-    for (int x = 0; x < j->out.w; x++)
-        gather_pixel(g, x);
+    size_t bytes = algorithm_of(b, s, pass)->packed_bytes(cpu_of(b), s, pass);
+    return (bytes + LINE - 1) / LINE * LINE;
 }
 
-static void gather_item(void *ctx, int item, int worker)
+static size_t conv_packed_bytes(struct backend *b, const struct conv_shape *s, bool with_backward)
+{
+    return packed_bytes(b, s, CONV_FORWARD) +
+           (with_backward ? packed_bytes(b, s, CONV_BACKWARD_DATA) : 0);
+}
+
+static void conv_pack(struct backend *b, const struct conv_shape *s, const void *weights,
+                      bool with_backward, void *packed)
+{
+    assert_shape(s);
+    algorithm_of(b, s, CONV_FORWARD)->pack(cpu_of(b), s, CONV_FORWARD, weights, packed);
+    if (with_backward)
+        algorithm_of(b, s, CONV_BACKWARD_DATA)
+            ->pack(cpu_of(b), s, CONV_BACKWARD_DATA, weights,
+                   (char *)packed + packed_bytes(b, s, CONV_FORWARD));
+}
+
+/* The gradient of the bias. */
+
+struct bias_job {
+    struct cpu_backend *b;
+    int n;
+    const struct map *dy;
+    int k_lines;                /* of one pixel of dy */
+    int lanes[LANES];           /* the lanes that have images */
+    char *lane[LANES];          /* P [k_lines * CB], the sum of each of them */
+};
+
+static size_t bias_lane_bytes(const struct backend *b, const struct conv_shape *s)
+{
+    return (size_t)layout_cblocks(b->precision, s->k) * LINE;
+}
+
+static size_t bias_bytes(const struct backend *b, int n, const struct conv_shape *s)
+{
+    int lanes[LANES];
+    return (size_t)conv_lanes(n, lanes) * bias_lane_bytes(b, s);
+}
+
+/* One lane's sum of one line of dy. */
+static void bias_item(void *ctx, int item, int worker)
 {
     (void)worker;
-    const struct gather_job *j = ctx;
-    int split = item % j->splits;
-    struct gather_row g = {.j = j, .y = item / j->splits % j->out.h,
-                           .block = item / j->splits / j->out.h};
-    struct hit rows[FILTER_MAX];
-    g.row_count = list_hits(j, g.y, j->s->r, j->in.h, rows);
-    g.rows = rows;
-    int end = j->panels * (split + 1) / j->splits;
-    for (g.panel = j->panels * split / j->splits; g.panel < end; g.panel++)
-        gather_panel(&g);
+    const struct bias_job *j = ctx;
+    int line = item % j->k_lines, lane = j->lanes[item / j->k_lines];
+    int width = j->dy->w, pixels = j->dy->h * width;
+    size_t step = (size_t)j->k_lines * TILE / j->b->base.real_bytes;
+    char *sum = j->lane[lane] + (size_t)line * LINE;
+    memset(sum, 0, LINE);
+    int end = cpu_lane_begin(j->n, lane + 1);
+    for (int block = cpu_lane_begin(j->n, lane); block < end; block++)
+        for (int y = 0; y < j->dy->h; y++) {
+            size_t at = (size_t)block * (size_t)pixels + (size_t)(y * width);
+            const char *row = (const char *)j->dy->data +
+                              (at * (size_t)j->k_lines + (size_t)line) * TILE;
+            j->b->kernels.conv.sum_images(width, cpu_block_images(j->n, block), row, step, sum);
+        }
 }
 
-static void gather_map(struct gather_job *j)
+/* A bias is the weight of one tap on one channel that is always 1. */
+static void sum_bias(struct cpu_backend *b, int n, const struct map *dy, void *dbias,
+                     char *workspace)
 {
-    enum precision p = j->b->base.precision;
-    j->in_lines = layout_cblocks(p, j->in.c);
-    j->out_lines = layout_cblocks(p, j->out.c);
-    j->panels = conv_panels(p, j->out.c);
-    int items = layout_blocks(j->n) * j->out.h, wanted = ITEMS_PER_THREAD * j->b->base.threads;
-    j->splits = (wanted + items - 1) / items;
-    if (j->splits > j->panels)
-        j->splits = j->panels;
-    cpu_parallel(j->b, items * j->splits, gather_item, j);
+    enum precision p = b->base.precision;
+    struct bias_job j = {.b = b, .n = n, .dy = dy, .k_lines = layout_cblocks(p, dy->c)};
+    int lanes = conv_lanes(n, j.lanes);
+    for (int i = 0; i < lanes; i++, workspace += (size_t)j.k_lines * LINE)
+        j.lane[j.lanes[i]] = workspace;
+    cpu_parallel(b, lanes * j.k_lines, bias_item, &j);
+    for (int line = 0; line < j.k_lines; line++) {
+        const void *lane[LANES];
+        for (int l = 0; l < LANES; l++)
+            lane[l] = j.lane[l] ? j.lane[l] + (size_t)line * LINE : NULL;
+        b->kernels.conv.unpack(LANES, lane, dy->c, 1, 1, line * layout_cb(p), 1, 0, 1, dbias);
+    }
+}
+
+/* The passes. */
+
+static size_t conv_workspace(struct backend *b, int n, const struct conv_shape *s,
+                             enum conv_pass pass)
+{
+    size_t bytes = algorithm_of(b, s, pass)->workspace(cpu_of(b), n, s, pass);
+    return bytes + (pass == CONV_BACKWARD_WEIGHTS ? bias_bytes(b, n, s) : 0);
 }
 
 static void conv_forward(struct backend *b, int n, const struct conv_shape *s, const struct map *x,
-                         const void *packed, const void *bias, const struct map *y)
+                         const void *packed, const void *bias, const struct map *y,
+                         void *workspace)
 {
-    conv_assert_shape(s);
-    conv_assert_map(x, s->c, s->h, s->w);
-    conv_assert_map(y, s->k, s->p, s->q);
-    struct gather_job j = {.b = cpu_of(b), .n = n, .s = s, .in = *x, .out = *y, .packed = packed,
-                           .bias = bias};
-    gather_map(&j);
+    assert_shape(s);
+    assert_map(x, s->c, s->h, s->w);
+    assert_map(y, s->k, s->p, s->q);
+    const struct conv_work w = {.n = n, .shape = s, .pass = CONV_FORWARD, .x = *x, .y = *y,
+                                .packed = packed, .bias = bias, .workspace = workspace};
+    algorithm_of(b, s, CONV_FORWARD)->run(cpu_of(b), &w);
 }
 
 static void conv_backward_data(struct backend *b, int n, const struct conv_shape *s,
-                               const struct map *dy, const void *packed, const struct map *dx)
+                               const struct map *dy, const void *packed, const struct map *dx,
+                               void *workspace)
 {
-    conv_assert_shape(s);
-    conv_assert_map(dy, s->k, s->p, s->q);
-    conv_assert_map(dx, s->c, s->h, s->w);
-    struct gather_job j = {.b = cpu_of(b), .n = n, .s = s, .backward = true, .in = *dy, .out = *dx,
-                           .packed = packed_backward(b, s, packed)};
-    gather_map(&j);
+    assert_shape(s);
+    assert_map(dy, s->k, s->p, s->q);
+    assert_map(dx, s->c, s->h, s->w);
+    const struct conv_work w = {
+        .n = n, .shape = s, .pass = CONV_BACKWARD_DATA, .x = *dx, .y = *dy,
+        .packed = (const char *)packed + packed_bytes(b, s, CONV_FORWARD),
+        .workspace = workspace};
+    algorithm_of(b, s, CONV_BACKWARD_DATA)->run(cpu_of(b), &w);
+}
+
+static void conv_backward_weights(struct backend *b, int n, const struct conv_shape *s,
+                                  const struct map *x, const struct map *dy, void *dw,
+                                  void *dbias, void *workspace)
+{
+    assert_shape(s);
+    assert_map(x, s->c, s->h, s->w);
+    assert_map(dy, s->k, s->p, s->q);
+    assert(n > 0);
+    struct conv_work w = {.n = n, .shape = s, .pass = CONV_BACKWARD_WEIGHTS, .x = *x, .y = *dy,
+                          .dw = dw, .workspace = (char *)workspace + bias_bytes(b, n, s)};
+    if (dw)
+        algorithm_of(b, s, CONV_BACKWARD_WEIGHTS)->run(cpu_of(b), &w);
+    if (dbias)
+        sum_bias(cpu_of(b), n, dy, dbias, workspace);
 }
 
 void cpu_conv_ops(struct backend_ops *ops)
 {
+    ops->conv_algorithm_name = conv_algorithm_name;
+    ops->conv_choose = conv_choose;
     ops->conv_packed_bytes = conv_packed_bytes;
     ops->conv_workspace = conv_workspace;
     ops->conv_pack = conv_pack;

@@ -1,9 +1,8 @@
-/* conv.h - what the two halves of convolution on the CPU share: conv.c (packing, forward,
- * backward-data) and conv_weights.c (backward-weights). */
+/* conv.h - what the algorithms of conv_algorithm.h share. */
 #ifndef KILN_BACKEND_CPU_CONV_H
 #define KILN_BACKEND_CPU_CONV_H
 
-#include "backend/cpu/cpu.h"
+#include "backend/cpu/conv_algorithm.h"
 
 enum {
     TILE = IMAGES * LINE,   /* bytes */
@@ -15,20 +14,42 @@ static inline int conv_taps(const struct conv_shape *s)
     return s->r * s->s;
 }
 
+static inline int min_int(int a, int b)
+{
+    return a < b ? a : b;
+}
+
+/* The channels that a pass writes and those that it sums over; of backward-data, the other way
+ * round than the shape says. */
+static inline int conv_to(const struct conv_shape *s, enum conv_pass pass)
+{
+    return pass == CONV_BACKWARD_DATA ? s->c : s->k;
+}
+
+static inline int conv_from(const struct conv_shape *s, enum conv_pass pass)
+{
+    return pass == CONV_BACKWARD_DATA ? s->k : s->c;
+}
+
 /* Bytes of packed weights that gather from c channels into k. */
 static inline size_t conv_packed_size(const struct backend *b, int k, int c, int taps)
 {
     return conv_packed_count(b->precision, k, c, taps) * b->real_bytes;
 }
 
-/* Asserts that the shape is one that the kernels can do, and that a map has the shape it says. */
-void conv_assert_shape(const struct conv_shape *s);
-void conv_assert_map(const struct map *m, int c, int h, int w);
+/* The lanes of n images that have any, in order; returns their number. */
+static inline int conv_lanes(int n, int lanes[LANES])
+{
+    int count = 0;
+    for (int l = 0; l < LANES; l++)
+        if (cpu_lane_begin(n, l) < cpu_lane_begin(n, l + 1))
+            lanes[count++] = l;
+    return count;
+}
 
-/* The operations conv_workspace and conv_backward_weights of struct backend_ops. */
-size_t conv_workspace(struct backend *b, int n, const struct conv_shape *s);
-void conv_backward_weights(struct backend *b, int n, const struct conv_shape *s,
-                           const struct map *x, const struct map *dy, void *dw, void *dbias,
-                           void *workspace);
+/* conv_direct_weights.c: backward-weights of conv_direct. */
+size_t conv_direct_weights_workspace(const struct cpu_backend *b, int n,
+                                     const struct conv_shape *s);
+void conv_direct_weights(struct cpu_backend *b, const struct conv_work *w);
 
 #endif

@@ -3,6 +3,7 @@
 
 #include <assert.h>
 
+#include "backend/cpu/conv_algorithm.h"
 #include "base/arena.h"
 
 static void cpu_free(struct backend *base)
@@ -48,6 +49,8 @@ struct backend *backend_cpu_new(const struct backend_options *o, struct err *e)
     b->base.threads = o->threads;
     b->base.real_bytes = precision_bytes(o->precision);
     kernels_init(&b->kernels, tier, o->precision);
+    b->base.convolution = o->convolution ? o->convolution : "auto";
+    b->rates = o->rates ? *o->rates : conv_builtin_rates(tier, o->precision);
     fill_ops(&b->ops);
     b->scratch = big_new((size_t)o->threads * CPU_SCRATCH, "the threads' scratch", e);
     if (!b->scratch) {

@@ -17,6 +17,7 @@ struct cpu_backend {
     struct backend base;    /* first, so that a struct backend * is one of these */
     struct backend_ops ops;
     struct kernels kernels;
+    struct conv_rates rates;
     char *scratch;          /* threads * CPU_SCRATCH bytes */
 };
 

@@ -1,4 +1,4 @@
-/* conv_weights.c - convolution on the CPU: the gradients of the weights and of the bias.
+/* conv_direct_weights.c - direct convolution on the CPU: the gradient of the weights.
  *
  * An item is (lane, panel of K, some lines of C). It owns its part of the lane's gradient, which
  * stays in cache while the lane's images pass in order:
@@ -9,7 +9,6 @@
  */
 #include "backend/cpu/conv.h"
 
-#include <assert.h>
 #include <string.h>
 
 enum {
@@ -27,14 +26,8 @@ struct weights_job {
     int lanes[LANES];           /* the lanes that have images */
     int lane_count;
     void *lane[LANES];          /* sums of each lane, packed; NULL if it has no images */
-    void *bias_lane[LANES];     /* P [k_lines * CB] */
-    void *dw, *dbias;
+    void *dw;
 };
-
-static int min_int(int a, int b)
-{
-    return a < b ? a : b;
-}
 
 /* The part of the gradient that an item owns, and where it is. */
 struct weights_part {
@@ -162,82 +155,27 @@ static void unpack_item(void *ctx, int item, int worker)
                               j->c_lines * group / j->groups * cb, c_end, j->dw);
 }
 
-/* One lane's sum of one line of dy. */
-static void bias_item(void *ctx, int item, int worker)
+size_t conv_direct_weights_workspace(const struct cpu_backend *b, int n,
+                                     const struct conv_shape *s)
 {
-    (void)worker;
-    const struct weights_job *j = ctx;
-    const struct conv_shape *s = j->s;
-    int line = item % j->k_lines, lane = j->lanes[item / j->k_lines];
-    size_t step = (size_t)j->k_lines * TILE / j->b->base.real_bytes, pixels = (size_t)(s->p * s->q);
-    char *sum = (char *)j->bias_lane[lane] + (size_t)line * LINE;
-    memset(sum, 0, LINE);
-    int end = cpu_lane_begin(j->n, lane + 1);
-    for (int block = cpu_lane_begin(j->n, lane); block < end; block++)
-        for (int y = 0; y < s->p; y++) {
-            size_t at = (size_t)block * pixels + (size_t)(y * s->q);
-            j->b->kernels.conv.sum_images(s->q, cpu_block_images(j->n, block),
-                                          j->dy + (at * (size_t)j->k_lines + (size_t)line) * TILE,
-                                          step, sum);
-        }
+    int lanes[LANES];
+    return (size_t)conv_lanes(n, lanes) *
+           conv_packed_size(&b->base, s->k, s->c, conv_taps(s));
 }
 
-/* A bias is the weight of one tap on one channel that is always 1. */
-static void add_bias_lanes(const struct weights_job *j)
+void conv_direct_weights(struct cpu_backend *b, const struct conv_work *w)
 {
-    int cb = layout_cb(j->b->base.precision);
-    for (int line = 0; line < j->k_lines; line++) {
-        const void *lane[LANES];
-        for (int l = 0; l < LANES; l++)
-            lane[l] = j->bias_lane[l] ? (const char *)j->bias_lane[l] + (size_t)line * LINE : NULL;
-        j->b->kernels.conv.unpack(LANES, lane, j->s->k, 1, 1, line * cb, 1, 0, 1, j->dbias);
-    }
-}
-
-static size_t lane_bytes(const struct backend *b, const struct conv_shape *s)
-{
-    return conv_packed_size(b, s->k, s->c, conv_taps(s)) +
-           (size_t)layout_cblocks(b->precision, s->k) * LINE;
-}
-
-size_t conv_workspace(struct backend *b, int n, const struct conv_shape *s)
-{
-    return (size_t)min_int(LANES, layout_blocks(n)) * lane_bytes(b, s);
-}
-
-static void find_lanes(struct weights_job *j, char *workspace)
-{
-    const struct backend *b = &j->b->base;
-    for (int l = 0; l < LANES; l++) {
-        if (cpu_lane_begin(j->n, l) == cpu_lane_begin(j->n, l + 1))
-            continue;
-        j->lane[l] = workspace;
-        j->bias_lane[l] = workspace + conv_packed_size(b, j->s->k, j->s->c, conv_taps(j->s));
-        workspace += lane_bytes(b, j->s);
-        j->lanes[j->lane_count++] = l;
-    }
-}
-
-void conv_backward_weights(struct backend *base, int n, const struct conv_shape *s,
-                           const struct map *x, const struct map *dy, void *dw, void *dbias,
-                           void *workspace)
-{
-    conv_assert_shape(s);
-    conv_assert_map(x, s->c, s->h, s->w);
-    conv_assert_map(dy, s->k, s->p, s->q);
-    assert(n > 0);
-    enum precision p = base->precision;
-    struct weights_job j = {.b = cpu_of(base), .n = n, .s = s, .x = x->data, .dy = dy->data,
+    const struct conv_shape *s = w->shape;
+    enum precision p = b->base.precision;
+    struct weights_job j = {.b = b, .n = w->n, .s = s, .x = w->x.data, .dy = w->y.data,
                             .c_lines = layout_cblocks(p, s->c), .k_lines = layout_cblocks(p, s->k),
-                            .panels = conv_panels(p, s->k), .dw = dw, .dbias = dbias};
+                            .panels = conv_panels(p, s->k), .dw = w->dw};
     j.groups = (j.c_lines + GROUP_LINES - 1) / GROUP_LINES;
-    find_lanes(&j, workspace);
-    if (dw) {
-        cpu_parallel(j.b, j.lane_count * j.panels * j.groups, weights_item, &j);
-        cpu_parallel(j.b, j.panels * j.groups, unpack_item, &j);
-    }
-    if (dbias) {
-        cpu_parallel(j.b, j.lane_count * j.k_lines, bias_item, &j);
-        add_bias_lanes(&j);
-    }
+    j.lane_count = conv_lanes(w->n, j.lanes);
+    for (int i = 0; i < j.lane_count; i++)
+        j.lane[j.lanes[i]] = (char *)w->workspace + (size_t)i * conv_packed_size(&b->base, s->k,
+                                                                                 s->c,
+                                                                                 conv_taps(s));
+    cpu_parallel(b, j.lane_count * j.panels * j.groups, weights_item, &j);
+    cpu_parallel(b, j.panels * j.groups, unpack_item, &j);
 }
