@@ -437,6 +437,12 @@ int summary_read(struct run_summary *s, const char *path, struct err *e)
     return 0;
 }
 
+void summary_none(struct run_summary *s)
+{
+    *s = (struct run_summary){.state = RUN_DEAD};
+    set_unknown(s);
+}
+
 void summary_release(struct run_summary *s)
 {
     free(s->settings);

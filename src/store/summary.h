@@ -114,6 +114,10 @@ double summary_real(const struct run_summary *s, const struct summary_field *f);
 /* Reads a run directory. Fails with EXIT_DATA only if `path` is none (it has no config.ini); `s`
  * then needs no release. */
 int summary_read(struct run_summary *s, const char *path, struct err *e);
+
+/* The summary of a run of which there is nothing yet: all unknown. */
+void summary_none(struct run_summary *s);
+
 void summary_release(struct run_summary *s);
 
 /* The value of a key of the configuration as text, or NULL. */
