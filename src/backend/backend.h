@@ -209,6 +209,11 @@ struct backend_ops {
 
     /* Index of the first element that is not finite, or count if all are. */
     size_t (*first_nonfinite)(struct backend *b, size_t count, const void *x);
+
+    /* sums[rows] (host) = the sum of x * y over each row of [rows, count] P, in double: for norms
+     * and angles. */
+    void (*row_dots)(struct backend *b, size_t rows, size_t count, const void *x, const void *y,
+                     double *sums);
 };
 
 /* Makes the CPU backend. Fails (EXIT_USAGE) when the tier is not one that the machine has. fp64

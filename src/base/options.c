@@ -147,6 +147,10 @@ static int parse_number(const struct option_def *o, const char *text, union valu
             return -1;
     } else {
         v->d = strtod(text, &end);
+        if (*end == '%' && end != text) {
+            v->d /= 100;
+            end++;
+        }
         if (end == text || *end || !isfinite(v->d))
             return -1;
     }

@@ -6,6 +6,7 @@
 #include "cli/dryrun.h"
 #include "cli/resolve.h"
 #include "cli/signals.h"
+#include "probes/set.h"
 #include "sweep/images.h"
 #include "train/trainer.h"
 
@@ -13,6 +14,9 @@
 static int check(const struct config *c, const struct images *images, struct err *e)
 {
     struct train_estimate estimate;
+    struct probe_set probes;
+    if (probe_set_init(&probes, c->probes, e))
+        return -1;
     const struct shape input = {images->channels, IMAGE_SIDE, IMAGE_SIDE};
     return trainer_estimate(c, input, images->classes, images->train.count, images->test.count,
                             &estimate, e);

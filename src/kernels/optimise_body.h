@@ -56,10 +56,26 @@ static size_t NAME(first_nonfinite)(size_t count, const void *vx)
     return count;
 }
 
+static double NAME(dot)(size_t count, const void *vx, const void *vy)
+{
+    enum { SUMS = 8 };
+    const REAL *x = vx, *y = vy;
+    double sums[SUMS] = {0};
+    size_t whole = count / SUMS * SUMS;
+    for (size_t i = 0; i < whole; i += SUMS)
+        for (size_t j = 0; j < SUMS; j++)
+            sums[j] += (double)x[i + j] * (double)y[i + j];
+    for (size_t i = whole; i < count; i++)
+        sums[i - whole] += (double)x[i] * (double)y[i];
+    return ((sums[0] + sums[1]) + (sums[2] + sums[3])) +
+           ((sums[4] + sums[5]) + (sums[6] + sums[7]));
+}
+
 static void NAME(optimise_init)(struct pointwise_kernels *k)
 {
     k->sgd = NAME(sgd);
     k->average = NAME(average);
     k->multiply = NAME(multiply);
     k->first_nonfinite = NAME(first_nonfinite);
+    k->dot = NAME(dot);
 }

@@ -106,6 +106,10 @@ struct pointwise_kernels {
     void (*average)(size_t count, double decay, const void *src, void *dst);
     void (*multiply)(size_t count, double factor, void *x);
     size_t (*first_nonfinite)(size_t count, const void *x);
+
+    /* Sum of x * y over count P, products and sums in double: eight partial sums, element i in sum
+     * i % 8, added as a binary tree. */
+    double (*dot)(size_t count, const void *x, const void *y);
 };
 
 /* Fills the table with the plain versions, then replaces those that a tier does better. */

@@ -79,6 +79,7 @@ static struct step *norm_step(struct lowering *l, const struct operation *op, in
     const struct node *n = &l->graph->nodes[node];
     struct step *s = lower_step(l, op, node);
     s->norm = params_of(n);
+    s->norm.shape.frozen = s->norm.shape.frozen || l->frozen;
     for (int i = 0; i < n->tensor_count; i++)
         s->tensors[i] = n->tensors[i];
     return s;
@@ -87,7 +88,7 @@ static struct step *norm_step(struct lowering *l, const struct operation *op, in
 static void forward(struct lowering *l, int node)
 {
     const struct norm_params params = params_of(&l->graph->nodes[node]);
-    bool running = !l->training || params.shape.frozen;
+    bool running = l->frozen || params.shape.frozen;
     int x = lower_input(l, node, 0), mean = lower_bytes(l), rstd = lower_bytes(l);
     struct step *s = norm_step(l, running ? &op_norm_running : &op_norm_statistics, node);
     step_writes(s, mean);

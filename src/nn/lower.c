@@ -189,7 +189,8 @@ void program_init(struct program *p, struct arena *a, const struct graph *g, str
     struct lowering l = {
         .program = p,
         .graph = g,
-        .training = mode == PLAN_TRAIN,
+        .training = mode != PLAN_EVAL,
+        .frozen = mode != PLAN_TRAIN,
         .values = arena_alloc(a, nodes, sizeof *l.values),
         .gradients = arena_alloc(a, nodes, sizeof *l.gradients),
     };

@@ -187,7 +187,7 @@ static void norm_backward_run(const struct run *r, const struct step *s)
 static void moments_measure(struct program *p, struct step *s)
 {
     const struct norm_shape shape =
-        norm_shape_for(&s->norm, p->batch, p->mode == PLAN_TRAIN);
+        norm_shape_for(&s->norm, p->batch, p->mode != PLAN_EVAL);
     size_t bytes = (size_t)shape.groups * (size_t)shape.c * p->backend->real_bytes;
     p->values[s->writes[0]].bytes = p->values[s->writes[1]].bytes = bytes;
     if (s->op == &op_norm_statistics)
@@ -198,7 +198,7 @@ static void moments_measure(struct program *p, struct step *s)
 static void norm_backward_measure(struct program *p, struct step *s)
 {
     const struct norm_shape shape =
-        norm_shape_for(&s->norm, p->batch, p->mode == PLAN_TRAIN);
+        norm_shape_for(&s->norm, p->batch, p->mode != PLAN_EVAL);
     p->values[s->writes[1]].bytes = p->backend->ops->norm_workspace(p->backend, p->batch, &shape);
 }
 

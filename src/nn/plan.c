@@ -74,7 +74,7 @@ const struct map *plan_logits(struct plan *p)
 
 const struct map *plan_dlogits(struct plan *p)
 {
-    assert(p->program.mode == PLAN_TRAIN);
+    assert(p->program.mode != PLAN_EVAL);
     return &p->maps[p->program.dlogits];
 }
 
@@ -91,7 +91,7 @@ static void run_steps(struct plan *p, int first, int end, int n)
         .maps = p->maps,
         .wanted = p->wanted,
         .n = n,
-        .training = p->program.mode == PLAN_TRAIN,
+        .training = p->program.mode != PLAN_EVAL,
     };
     for (int i = first; i < end; i++)
         if (p->running[i])
@@ -105,9 +105,16 @@ void plan_forward(struct plan *p, int n)
 
 void plan_backward(struct plan *p, int n)
 {
-    assert(p->program.mode == PLAN_TRAIN);
+    assert(p->program.mode != PLAN_EVAL);
     program_needs(&p->program, p->model->trainable, p->running, p->wanted);
     run_steps(p, p->program.loss, p->program.step_count, n);
+}
+
+void plan_set_norm_momentum(struct plan *p, double momentum)
+{
+    for (int i = 0; i < p->program.step_count; i++)
+        if (p->program.steps[i].op == &op_norm_statistics)
+            p->program.steps[i].norm.shape.momentum = momentum;
 }
 
 int plan_step_count(const struct plan *p)

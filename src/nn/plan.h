@@ -31,7 +31,9 @@ void *model_gradient(const struct model *m, int t);
  * run prints. hex[65]. */
 void model_hash(const struct model *m, char hex[65]);
 
-enum plan_mode { PLAN_TRAIN, PLAN_EVAL };
+/* PLAN_FROZEN is PLAN_TRAIN with every batch norm in evaluation mode: it uses the running
+ * statistics and leaves them as they are, so the images of a batch do not see each other. */
+enum plan_mode { PLAN_TRAIN, PLAN_EVAL, PLAN_FROZEN };
 
 struct plan;
 
@@ -50,7 +52,7 @@ const struct map *plan_logits(struct plan *p);
  * CONVOLUTIONS_TEXT. */
 void plan_convolutions(const struct plan *p, char *text, size_t size);
 
-/* Where the loss puts d loss / d logits before a backward pass (training plans only). */
+/* Where the loss puts d loss / d logits before a backward pass (not in PLAN_EVAL). */
 const struct map *plan_dlogits(struct plan *p);
 
 /* Runs the steps for the first n images, n <= batch. Backward computes the gradients of the tensors
@@ -58,6 +60,11 @@ const struct map *plan_dlogits(struct plan *p);
  * forward uses batch statistics and moves the running ones. */
 void plan_forward(struct plan *p, int n);
 void plan_backward(struct plan *p, int n);
+
+/* Replaces the momentum of every batch norm in this plan (PyTorch's: what a batch weighs). With
+ * 1, 1/2, 1/3 ... before one forward pass after the other, the running statistics end as the mean
+ * over these batches, whatever they were before: that is how they are refreshed. */
+void plan_set_norm_momentum(struct plan *p, double momentum);
 
 /* For kiln bench: the steps one by one, in the order in which they run. Steps share memory, so a
  * step's operands are only there right after the steps before it. The pseudo-step of phase "loss"

@@ -44,7 +44,7 @@ struct run {
     const struct map *maps; /* [value_count]: address and shape; shape 0 for VALUE_BYTES */
     const bool *wanted;     /* [value_count]: whether any step that runs reads the value */
     int n;                  /* images */
-    bool training;          /* PLAN_TRAIN */
+    bool training;          /* not PLAN_EVAL */
 };
 
 struct operation {
@@ -139,7 +139,8 @@ size_t program_least_bytes(const struct program *p);
 struct lowering {
     struct program *program;
     const struct graph *graph;
-    bool training;
+    bool training;       /* a backward pass may follow */
+    bool frozen;         /* batch norms use the running statistics */
     int *values;         /* [node]: the value of its output */
     int *gradients;      /* [node]: the value of its gradient so far, or NO_VALUE */
 };

@@ -6,6 +6,8 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/file.h"
+#include "train/trainer.h"
 
 static const double HEARTBEAT = 5.0; /* seconds between two writings of status.json */
 
@@ -16,8 +18,7 @@ static const char *const epoch_columns[] = {
     NULL,
 };
 
-/* Keeps the first cause, and asks the run to end. */
-static void fail(struct recorder *r, const struct err *e)
+void recorder_fail(struct recorder *r, const struct err *e)
 {
     if (!r->failed)
         r->why = *e;
@@ -59,7 +60,7 @@ void recorder_init(struct recorder *r, volatile sig_atomic_t *stop)
 {
     memset(r, 0, sizeof *r);
     r->stop = stop;
-    r->metrics.file.fd = r->epochs.file.fd = r->dir.lock = -1;
+    r->metrics.file.fd = r->probes.file.fd = r->epochs.file.fd = r->dir.lock = -1;
 }
 
 int recorder_begin(struct recorder *r, const struct provenance *from, const struct config *c,
@@ -89,6 +90,17 @@ int recorder_resume(struct recorder *r, const struct provenance *from, const str
                : 0;
 }
 
+/* probes.jsonl, for a run that has probes or had them. */
+static int open_probes(struct recorder *r, const struct run_event *event, struct err *e)
+{
+    char path[4096];
+    if (rundir_path(&r->dir, "probes.jsonl", path, e))
+        return -1;
+    if (!*event->trainer->config.probes && !file_exists(path))
+        return 0;
+    return metrics_open(&r->probes, path, event->first_step, e);
+}
+
 static void on_run(void *context, const struct run_event *event)
 {
     struct recorder *r = context;
@@ -101,9 +113,10 @@ static void on_run(void *context, const struct run_event *event)
         metrics_open(&r->metrics, metrics, event->first_step, &e) ||
         rundir_path(&r->dir, "epochs.csv", epochs, &e) ||
         table_open(&r->epochs, epochs, epoch_columns, event->first_step, &e) ||
+        open_probes(r, event, &e) ||
         rundir_write_json(&r->dir, "manifest.json", r->manifest, &e) ||
         write_status(r, "running", &e))
-        fail(r, &e);
+        recorder_fail(r, &e);
 }
 
 static void on_step(void *context, const struct step_event *event)
@@ -123,9 +136,9 @@ static void on_step(void *context, const struct step_event *event)
     metrics_real(m, "opt/weight_decay", event->weight_decay);
     metrics_real(m, "perf/step_seconds", event->seconds);
     if (metrics_end(m, &e))
-        fail(r, &e);
+        recorder_fail(r, &e);
     else if (clock_seconds() - r->status_written > HEARTBEAT && write_status(r, "running", &e))
-        fail(r, &e);
+        recorder_fail(r, &e);
 }
 
 static void on_hash(void *context, const struct hash_event *event)
@@ -137,7 +150,7 @@ static void on_hash(void *context, const struct hash_event *event)
     metrics_begin(&r->metrics, "hash", event->step, r->epoch);
     metrics_text(&r->metrics, "weights_hash", event->weights_hash);
     if (metrics_end(&r->metrics, &e))
-        fail(r, &e);
+        recorder_fail(r, &e);
 }
 
 static int add_epoch_record(struct metrics *m, const struct epoch_event *event, struct err *e)
@@ -174,7 +187,7 @@ static void on_epoch(void *context, const struct epoch_event *event)
     static_assert(sizeof row / sizeof row[0] + 1 == sizeof epoch_columns / sizeof epoch_columns[0],
                   "a value for each column");
     if (add_epoch_record(&r->metrics, event, &e) || table_add(&r->epochs, row, &e))
-        fail(r, &e);
+        recorder_fail(r, &e);
 }
 
 static void on_checkpoint(void *context, const struct checkpoint_event *event)
@@ -188,8 +201,24 @@ static void on_checkpoint(void *context, const struct checkpoint_event *event)
     metrics_text(&r->metrics, "file", slash ? slash + 1 : event->path);
     metrics_integer(&r->metrics, "best", event->best);
     /* What a resume from this checkpoint will want to find must be as durable as it. */
-    if (metrics_end(&r->metrics, &e) || metrics_sync(&r->metrics, &e))
-        fail(r, &e);
+    if (metrics_end(&r->metrics, &e) || metrics_sync(&r->metrics, &e) ||
+        (r->probes.file.fd >= 0 && metrics_sync(&r->probes, &e)))
+        recorder_fail(r, &e);
+}
+
+static void on_probe(void *context, const struct probe_event *event)
+{
+    struct recorder *r = context;
+    struct metrics *m = &r->probes;
+    struct err e;
+    if (r->failed)
+        return;
+    metrics_begin(m, event->probe, event->step, event->epoch);
+    metrics_text(m, "of", event->of);
+    for (int i = 0; i < event->count; i++)
+        metrics_real(m, event->names[i], event->values[i]);
+    if (metrics_end(m, &e))
+        recorder_fail(r, &e);
 }
 
 struct observer recorder_observer(struct recorder *r)
@@ -201,6 +230,7 @@ struct observer recorder_observer(struct recorder *r)
         .hash = on_hash,
         .epoch = on_epoch,
         .checkpoint = on_checkpoint,
+        .probe = on_probe,
     };
 }
 
@@ -249,6 +279,7 @@ void recorder_close(struct recorder *r)
     json_decref(r->manifest);
     r->manifest = r->session = NULL;
     metrics_close(&r->metrics);
+    metrics_close(&r->probes);
     table_close(&r->epochs);
     rundir_close(&r->dir);
 }

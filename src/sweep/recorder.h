@@ -25,6 +25,7 @@ struct recorder {
     struct rundir dir;
     volatile sig_atomic_t *stop; /* set to STOP_RECORDS when a record cannot be written */
     struct metrics metrics;
+    struct metrics probes;       /* probes.jsonl; open if there is one or will be */
     struct table epochs;
     json_t *manifest;            /* owned */
     json_t *session;             /* the last of manifest's sessions; borrowed */
@@ -50,6 +51,9 @@ int recorder_resume(struct recorder *r, const struct provenance *from, const str
                     const struct images *images, struct err *e);
 
 struct observer recorder_observer(struct recorder *r);
+
+/* Keeps the first cause, and asks the run to end. */
+void recorder_fail(struct recorder *r, const struct err *e);
 
 /* Writes the result into manifest and status: `exit_status` is what kiln will exit with, `sentence`
  * why it failed, or NULL. */

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/file.h"
+#include "probes/set.h"
 #include "train/checkpoint.h"
 #include "train/train.h"
 
@@ -16,7 +17,7 @@ static int exit_code(const struct train_result *result)
     return result->target_missed ? EXIT_TARGET : EXIT_DONE;
 }
 
-/* One sentence for a run whose records could not be written. */
+/* One sentence for a run that ended because something could not be recorded or measured. */
 static int records_failed(const struct recorder *r, const struct train_result *result,
                           struct err *e)
 {
@@ -26,22 +27,34 @@ static int records_failed(const struct recorder *r, const struct train_result *r
                    r->why.text, result->steps, r->dir.path);
 }
 
+static void probe_failed(void *context, const struct err *why)
+{
+    recorder_fail(context, why);
+}
+
 int session_train(const struct session *s, struct train_result *result, int *exit_status,
                   struct err *e)
 {
     struct recorder *r = s->recorder;
-    struct observer observers[SESSION_OBSERVERS + 1] = {recorder_observer(r)};
+    struct observer observers[SESSION_OBSERVERS + 2] = {recorder_observer(r)};
+    struct probe_set probes;
     char checkpoints[4096];
     assert(s->observer_count <= SESSION_OBSERVERS);
     for (int i = 0; i < s->observer_count; i++)
         observers[i + 1] = s->observers[i];
-    if (rundir_path(&r->dir, "checkpoints", checkpoints, e))
+    if (probe_set_init(&probes, s->config->probes, e) ||
+        rundir_path(&r->dir, "checkpoints", checkpoints, e))
         return -1;
+    probes.sinks = observers;
+    probes.sink_count = s->observer_count + 1;
+    probes.on_failure = probe_failed;
+    probes.context = r;
+    observers[probes.sink_count] = probe_set_observer(&probes);
     const struct train_request request = {
         .config = s->config,
         .images = s->images,
         .observers = observers,
-        .observer_count = s->observer_count + 1,
+        .observer_count = probes.sink_count + (probes.count > 0),
         .checkpoints = checkpoints,
         .resume_from = s->resume_from,
         .stop = r->stop,

@@ -254,6 +254,16 @@ static int read_count(const struct safetensors *s, const char *key, uint64_t *va
     return 0;
 }
 
+int checkpoint_step(const char *path, uint64_t *step, struct err *e)
+{
+    struct safetensors file;
+    int status = safetensors_read(&file, path, e);
+    if (!status && read_count(&file, "step", step, e))
+        status = err_prefix(e, "cannot tell the step of '%.200s'", path);
+    safetensors_release(&file);
+    return status;
+}
+
 static int read_real(const struct safetensors *s, const char *key, double *value, struct err *e)
 {
     const char *text = safetensors_metadata(s, key);

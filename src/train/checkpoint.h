@@ -32,6 +32,9 @@ int checkpoint_load(struct trainer *t, const char *path, struct err *e);
  * num_batches_tracked is fine, other missing or surplus tensors are not. */
 int checkpoint_load_weights(struct model *m, const char *path, struct err *e);
 
+/* The step at which kiln wrote this weights file; fails with EXIT_DATA when it does not say. */
+int checkpoint_step(const char *path, uint64_t *step, struct err *e);
+
 /* Path of the newest complete checkpoint of a folder; fails with EXIT_DATA if it has none. */
 int checkpoint_latest(const char *folder, char *path, struct err *e);
 

@@ -146,6 +146,18 @@ const struct option_def config_options[] = {
     {"hash_steps", OPTION_INT, AT(hash_steps), "3", 0, LIMIT, NULL, "steps", "checkpoints",
      "record the hash of the weights after each of the first steps, for kiln verify", NULL},
 
+    {"probes", OPTION_TEXT, AT(probes), "", 0, 0, NULL, NULL, "probes",
+     "what to measure along the way, as in norms,sharpness; 'kiln probe' lists them", NULL},
+    {"probe_budget", OPTION_REAL, AT(probe_budget), "0.05", 1e-6, 1e6, NULL, NULL, "probes",
+     "share of the training's work (5%) that probes may cost: they measure less often to keep it",
+     NULL},
+    {"probe_images", OPTION_INT, AT(probe_images), "512", 1, LIMIT, NULL, "images", "probes",
+     "training images that a probe looks at when it has a choice", NULL},
+    {"probe_precision", OPTION_CHOICE, AT(probe_precision), "fp64", 0, 0, "fp32|fp64", NULL,
+     "probes", "numbers that second derivatives are computed with", NULL},
+    {"probe_iterations", OPTION_INT, AT(probe_iterations), "40", 2, 1000, NULL, NULL, "probes",
+     "Lanczos iterations, at most", NULL},
+
     {"threads", OPTION_INT, AT(threads), "0", 0, 1024, NULL, NULL, "machine",
      "threads; 0: as many as this process may use", NULL},
     {"isa", OPTION_CHOICE, AT(isa), "auto", 0, 0, TIER_CHOICES, NULL, "machine",
@@ -238,7 +250,8 @@ struct augment config_augment(const struct config *c)
 static bool decides_weights(const struct option_def *o)
 {
     static const char *const others[] = {"data_dir", "steps", "threads", "isa", "name"};
-    if (strcmp(o->group, "evaluation") == 0 || strcmp(o->group, "checkpoints") == 0)
+    if (strcmp(o->group, "evaluation") == 0 || strcmp(o->group, "checkpoints") == 0 ||
+        strcmp(o->group, "probes") == 0)
         return false;
     for (size_t i = 0; i < sizeof others / sizeof others[0]; i++) {
         if (strcmp(o->name, others[i]) == 0)

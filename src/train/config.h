@@ -85,6 +85,12 @@ struct config {
     int keep_last;
     bool keep_best;
     int hash_steps;
+    /* probes */
+    char probes[OPTION_TEXT_SIZE];     /* names, with commas between them */
+    double probe_budget;
+    int probe_images;
+    int probe_precision;               /* enum precision */
+    int probe_iterations;
     /* machine */
     int threads;                       /* 0: what the machine grants */
     int isa;                           /* enum tier */

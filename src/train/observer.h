@@ -103,6 +103,17 @@ struct train_result {
     char checkpoint[4096];   /* last one written, "" if none */
 };
 
+/* What a probe (probes/probe.h) measured: one row of its table. */
+struct probe_event {
+    const char *probe;       /* "norms" */
+    uint64_t step;           /* updates done */
+    double epoch;
+    const char *of;          /* what the row is of: "conv1.weight"; "" for the whole network */
+    const char *const *names; /* [count]: of the numbers, without the probe's: "weight_norm" */
+    const double *values;    /* [count]; NaN: could not be measured */
+    int count;
+};
+
 struct observer {
     void *context;
     void (*run)(void *context, const struct run_event *event);
@@ -111,6 +122,7 @@ struct observer {
     void (*epoch)(void *context, const struct epoch_event *event);
     void (*checkpoint)(void *context, const struct checkpoint_event *event);
     void (*end)(void *context, const struct train_result *result);
+    void (*probe)(void *context, const struct probe_event *event); /* after a step */
 };
 
 #endif

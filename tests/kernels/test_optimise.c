@@ -122,12 +122,40 @@ static void test_first_nonfinite__finds_the_first(void **state)
     on_every_tier(nonfinite);
 }
 
+static void dots(struct backend *b)
+{
+    enum { ROWS = 5 };
+    for (int k = 0; k < LENGTHS; k++) {
+        size_t count = lengths[k];
+        struct vector x = vector_new(b, ROWS * count, 1), y = vector_new(b, ROWS * count, 2);
+        double sums[ROWS];
+        b->ops->row_dots(b, ROWS, count, x.memory.data, y.memory.data, sums);
+        for (size_t r = 0; r < ROWS; r++) {
+            long double sum = 0, size = 0;
+            for (size_t i = r * count; i < (r + 1) * count; i++) {
+                sum += (long double)x.values[i] * y.values[i];
+                size += fabsl((long double)x.values[i] * y.values[i]);
+            }
+            assert_within(sums[r], (double)sum, (double)size * (double)count * 0x1p-53);
+        }
+        vector_check_and_free(b, &x);
+        vector_check_and_free(b, &y);
+    }
+}
+
+static void test_row_dots__are_sums_in_double(void **state)
+{
+    (void)state;
+    on_every_tier(dots);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_sgd__is_pytorchs_to_the_bit),
         cmocka_unit_test(test_average__and_multiply),
         cmocka_unit_test(test_first_nonfinite__finds_the_first),
+        cmocka_unit_test(test_row_dots__are_sums_in_double),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

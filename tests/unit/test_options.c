@@ -63,6 +63,8 @@ static void test_options_set__fills_every_type(void **state)
     assert_true(s.lr == 0.1 && s.nesterov && s.shape == 2 && s.seed == 1);
     struct err e;
     assert_int_equal(options_set(table, &s, "batch", "64", "--set", &e), 0);
+    assert_int_equal(options_set(table, &s, "lr", "25%", "--set", &e), 0);
+    assert_true(s.lr == 0.25);
     assert_int_equal(options_set(table, &s, "lr", "4e-1", "--set", &e), 0);
     assert_int_equal(options_set(table, &s, "nesterov", "off", "--set", &e), 0);
     assert_int_equal(options_set(table, &s, "schedule", "linear", "--set", &e), 0);
@@ -83,6 +85,7 @@ static void test_options_set__refuses_with_one_sentence(void **state)
     assert_fails(&s, "batch", "12x", "--set: batch is '12x', but must be an integer");
     assert_fails(&s, "batch", "", "--set: batch is '', but must be an integer");
     assert_fails(&s, "lr", "nan", "--set: lr is 'nan', but must be a number");
+    assert_fails(&s, "lr", "%", "--set: lr is '%', but must be a number");
     assert_fails(&s, "lr", "-1", "--set: lr is -1, but must be from 0 to 1000000");
     assert_fails(&s, "seed", "-1", "--set: seed is '-1', but must be an integer from 0 to 2^64-1");
     assert_fails(&s, "nesterov", "perhaps",

@@ -263,7 +263,8 @@ static void test_train__tells_its_story_in_order(void **state)
 {
     (void)state;
     struct story story = {0};
-    const struct observer o = {&story, hear_run, hear_step, hear_hash, hear_epoch, NULL, hear_end};
+    const struct observer o = {.context = &story, .run = hear_run, .step = hear_step,
+                               .hash = hear_hash, .epoch = hear_epoch, .end = hear_end};
     const struct train_request request = {
         .config = &config, .images = &images, .observers = &o, .observer_count = 1};
     struct train_result r;

@@ -101,10 +101,56 @@ static size_t first_nonfinite(struct backend *b, size_t count, const void *x)
     return count;
 }
 
+/* Rows of up to ITEM elements are one item each; of longer ones each has PIECES, added in order. */
+struct dots {
+    struct cpu_backend *b;
+    size_t count;
+    const char *x, *y;
+    double *sums;
+    double pieces[PIECES];
+};
+
+static void row_item(void *ctx, int item, int worker)
+{
+    (void)worker;
+    struct dots *d = ctx;
+    size_t at = (size_t)item * d->count * d->b->base.real_bytes;
+    d->sums[item] = d->b->kernels.pointwise.dot(d->count, d->x + at, d->y + at);
+}
+
+static void piece_item(void *ctx, int item, int worker)
+{
+    (void)worker;
+    struct dots *d = ctx;
+    size_t begin = cpu_part_begin(d->count, item, PIECES);
+    size_t count = cpu_part_begin(d->count, item + 1, PIECES) - begin;
+    size_t at = begin * d->b->base.real_bytes;
+    d->pieces[item] = d->b->kernels.pointwise.dot(count, d->x + at, d->y + at);
+}
+
+static void row_dots(struct backend *b, size_t rows, size_t count, const void *x, const void *y,
+                     double *sums)
+{
+    struct dots d = {.b = cpu_of(b), .count = count, .x = x, .y = y, .sums = sums};
+    if (count <= ITEM) {
+        cpu_parallel(d.b, (int)rows, row_item, &d);
+        return;
+    }
+    for (size_t r = 0; r < rows; r++) {
+        cpu_parallel(d.b, PIECES, piece_item, &d);
+        sums[r] = 0;
+        for (int i = 0; i < PIECES; i++)
+            sums[r] += d.pieces[i];
+        d.x += count * b->real_bytes;
+        d.y += count * b->real_bytes;
+    }
+}
+
 void cpu_optimise_ops(struct backend_ops *ops)
 {
     ops->sgd = sgd;
     ops->average = average;
     ops->multiply = multiply;
     ops->first_nonfinite = first_nonfinite;
+    ops->row_dots = row_dots;
 }
