@@ -3,9 +3,10 @@
  * A backend owns threads (or streams) and chooses kernels; nn/ asks it for operations on whole
  * batches. All pointers to numbers are *device* pointers from backend_new_memory, in the layout of
  * kernels/layout.h (maps) or dense (everything else). P below is the parameter type of the
- * precision: float for fp32, double for fp64. No operation allocates; those that need room take a
- * workspace whose size the matching *_workspace function gives. No operation fails: what could be
- * wrong is asserted, because nn/ checked it when it made the plan.
+ * precision: float for fp32 and bf16, double for fp64; A is that of maps (kernels/layout.h). No
+ * operation allocates; those that need room take a workspace whose size the matching *_workspace
+ * function gives. No operation fails: what could be wrong is asserted, because nn/ checked it when
+ * it made the plan.
  *
  * Exactness. Every result is a pure function of its inputs and of n: the number of threads never
  * shows. Sums over a batch go through LANES lanes: lane l owns the blocks of 32 images
@@ -37,7 +38,7 @@ struct conv_rates {
 
 struct backend_options {
     enum tier tier;
-    enum precision precision;
+    enum precision precision; /* AUTO: what the tier does best */
     int threads;          /* at least 1 */
     const struct conv_rates *rates; /* measured on this machine; NULL: the tier's built-in ones */
     const char *convolution; /* see struct backend; NULL: "auto" */
@@ -46,7 +47,7 @@ struct backend_options {
 struct backend {
     const struct backend_ops *ops;
     enum tier tier;       /* the one in use, never TIER_AUTO */
-    enum precision precision;
+    enum precision precision; /* the one in use, never PRECISION_AUTO */
     int threads;
     size_t real_bytes;    /* sizeof P */
     const char *convolution; /* which algorithms plans shall take (nn/convolutions.h); borrowed */
@@ -165,7 +166,7 @@ struct backend_ops {
     void (*act_backward)(struct backend *b, int n, enum activation act, double param,
                          const struct map *x, const struct map *dy, const struct map *dx);
 
-    /* Pooling. argmax: bytes, layout_bytes / sizeof element of y; NULL in evaluation. */
+    /* Pooling. argmax: bytes, layout_bytes / sizeof A of y; NULL in evaluation. */
     void (*maxpool_forward)(struct backend *b, int n, const struct pool_shape *s,
                             const struct map *x, const struct map *y, uint8_t *argmax);
     void (*maxpool_backward)(struct backend *b, int n, const struct pool_shape *s,

@@ -5,11 +5,6 @@
 #include "cli/cli.h"
 #include "cli/version.h"
 
-static const char *precision_name(enum precision p)
-{
-    return p == PRECISION_FP64 ? "fp64" : "fp32";
-}
-
 static double flops_per_image(const struct bench *b)
 {
     return 2 * graph_training_macs(&b->trainer.net.graph);

@@ -73,10 +73,10 @@ static void on_run(void *context, const struct run_event *event)
     p->last_drawn = clock_seconds();
     fprintf(stderr,
             "steps %" PRIu64 " to %" PRIu64 ", %" PRIu64 " an epoch; %u training and %u test "
-            "images\n%zu parameters, %.1f M multiply-adds an image; %d threads, %s, %zu MiB\n",
+            "images\n%zu parameters, %.1f M multiply-adds an image; %d threads, %s, %s, %zu MiB\n",
             event->first_step, event->last_step, event->steps_per_epoch, event->train_images,
             event->test_images, event->parameters, event->training_macs * 1e-6, event->threads,
-            tier_name(event->tier), event->memory >> 20);
+            tier_name(event->tier), precision_name(event->precision), event->memory >> 20);
     fprintf(stderr,
             " epoch  train loss  train acc  test loss  test acc        lr  images/s   time\n");
 }

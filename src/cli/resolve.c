@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/file.h"
+#include "kernels/kernels.h"
 
 const char *const reserved_keys[] = {"data", NULL};
 
@@ -61,6 +62,13 @@ static int apply_settings(const struct invocation *inv, int from_set, struct con
     return 0;
 }
 
+/* What is recorded with a run must not depend on how a later machine would choose. */
+static void resolve_precision(struct config *c)
+{
+    enum tier tier = c->isa == TIER_AUTO ? tier_best() : (enum tier)c->isa;
+    c->precision = (int)precision_resolve((enum precision)c->precision, tier);
+}
+
 static int resolve(const struct invocation *inv, const char *path, int resumed, struct config *c,
                    struct err *e)
 {
@@ -72,6 +80,7 @@ static int resolve(const struct invocation *inv, const char *path, int resumed, 
     if (options_read_environment(config_options, c, reserved_keys, e) ||
         apply_settings(inv, 1, c, e) || apply_settings(inv, 0, c, e))
         return -1;
+    resolve_precision(c);
     return config_check(c, e);
 }
 

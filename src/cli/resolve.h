@@ -9,6 +9,7 @@
 extern const char *const reserved_keys[];
 
 /* Resolves a recipe: option > --set > KILN_* environment > recipe > default, then checks the whole.
+ * precision = auto becomes what this machine does best.
  * `recipe` is the path of an .ini file, or a name from recipes/ (looked for in KILN_HOME, the
  * source tree, the installed share folder); NULL: defaults only. */
 int resolve_config(const struct invocation *inv, const char *recipe, struct config *c,

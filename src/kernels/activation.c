@@ -1,5 +1,5 @@
 /* activation.c - the activations in double precision, and the plain kernels made of them: one
- * body, compiled for float and for double. */
+ * body, compiled for each precision. */
 #include "kernels/pointwise.h"
 
 #include <assert.h>
@@ -53,20 +53,10 @@ double activation_slope(enum activation act, double param, double x)
     return 0;
 }
 
-#define REAL float
-#define NAME(name) name##_fp32
-#include "kernels/activation_body.h"
-#undef REAL
-#undef NAME
-
-#define REAL double
-#define NAME(name) name##_fp64
-#include "kernels/activation_body.h"
+#define BODY "kernels/activation_body.h"
+#include "kernels/each_precision_body.h"
 
 void activation_kernels_init(struct pointwise_kernels *k, enum precision p)
 {
-    if (p == PRECISION_FP32)
-        activation_init_fp32(k);
-    else
-        activation_init_fp64(k);
+    CALL_FOR_PRECISION(p, activation_init, k);
 }

@@ -1,21 +1,22 @@
-/* activation_body.h - the body of activation.c for one type: REAL the type, NAME(x) x's name. */
+/* activation_body.h - the body of activation.c for one precision (each_precision_body.h). */
 
 static void NAME(act_forward)(enum activation act, double param, size_t count, const void *vx,
                               void *vy)
 {
-    const REAL *x = vx;
-    REAL *y = vy;
+    const MAP *x = vx;
+    MAP *y = vy;
     for (size_t i = 0; i < count; i++)
-        y[i] = (REAL)activation_value(act, param, (double)x[i]);
+        y[i] = PUT((REAL)activation_value(act, param, (double)GET(x[i])));
 }
 
 static void NAME(act_backward)(enum activation act, double param, size_t count, const void *vx,
                                const void *vdy, void *vdx)
 {
-    const REAL *x = vx, *dy = vdy;
-    REAL *dx = vdx;
+    const MAP *x = vx, *dy = vdy;
+    MAP *dx = vdx;
     for (size_t i = 0; i < count; i++)
-        dx[i] = (REAL)((double)dy[i] * activation_slope(act, param, (double)x[i]));
+        dx[i] = PUT((REAL)((double)GET(dy[i]) *
+                           activation_slope(act, param, (double)GET(x[i]))));
 }
 
 static void NAME(activation_init)(struct pointwise_kernels *k)

@@ -9,8 +9,10 @@
 #include "kernels/conv.h"
 
 #define REAL float
+#define MAP float
 #define NAME(name) name##__avx2
 #include "kernels/conv_pack_body.h"
+#include "kernels/conv_unpack_body.h"
 
 enum { CB = LINE / (int)sizeof(float), VECTOR = 8, PARTS = 2, ROWS = 6 };
 

@@ -10,8 +10,10 @@
 #include "kernels/conv.h"
 
 #define REAL float
+#define MAP float
 #define NAME(name) name##__avx512
 #include "kernels/conv_pack_body.h"
+#include "kernels/conv_unpack_body.h"
 
 enum { CB = LINE / (int)sizeof(float), ROWS = 8 };
 

@@ -1,4 +1,4 @@
-/* images.c - the plain versions of loading images: one body, compiled for float and for double. */
+/* images.c - the plain versions of loading images: one body, compiled for each precision. */
 #include "kernels/pointwise.h"
 
 #include <assert.h>
@@ -15,20 +15,10 @@ static int reflect(int i, int size)
     return i;
 }
 
-#define REAL float
-#define NAME(name) name##_fp32
-#include "kernels/images_body.h"
-#undef REAL
-#undef NAME
-
-#define REAL double
-#define NAME(name) name##_fp64
-#include "kernels/images_body.h"
+#define BODY "kernels/images_body.h"
+#include "kernels/each_precision_body.h"
 
 void images_kernels_init(struct pointwise_kernels *k, enum precision p)
 {
-    if (p == PRECISION_FP32)
-        images_init_fp32(k);
-    else
-        images_init_fp64(k);
+    CALL_FOR_PRECISION(p, images_init, k);
 }

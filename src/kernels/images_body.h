@@ -1,4 +1,4 @@
-/* images_body.h - the body of images.c for one type: REAL the type, NAME(x) x's name. */
+/* images_body.h - the body of images.c for one precision (each_precision_body.h). */
 
 /* Row y of one view, normalised: row[x][4], the channels past c zero. */
 static void NAME(view_row)(const struct image_store *s, const struct image_view *v, int y,
@@ -26,7 +26,7 @@ static void NAME(view_row)(const struct image_store *s, const struct image_view 
 static void NAME(load_images)(const struct image_store *s, int images,
                               const struct image_view *views, int y, void *vx)
 {
-    enum { CB = LINE / (int)sizeof(REAL) };
+    enum { CB = LINE / (int)sizeof(MAP) };
     assert(images >= 0 && images <= IMAGES && (s->c == 1 || s->c == 3));
     assert(s->w <= ROW_MAX && 0 <= y && y < s->h);
     REAL rows[IMAGES][ROW_MAX][4];
@@ -34,13 +34,13 @@ static void NAME(load_images)(const struct image_store *s, int images,
         NAME(view_row)(s, &views[i], y, rows[i]);
     for (int i = images; i < IMAGES; i++)
         memset(rows[i], 0, sizeof rows[i]);
-    REAL *out = vx;
+    MAP *out = vx;
     for (int x = 0; x < s->w; x++) {
         for (int i = 0; i < IMAGES; i++, out += CB) {
             for (int c = 0; c < 4; c++)
-                out[c] = rows[i][x][c];
+                out[c] = PUT(rows[i][x][c]);
             for (int c = 4; c < CB; c++)
-                out[c] = 0;
+                out[c] = PUT(0);
         }
     }
 }

@@ -26,10 +26,22 @@
 enum { IMAGES = 32, LINE = 64 };
 
 /* What the elements of maps (A) and of parameters, gradients and statistics (P) are.
- * FP32: both float. FP64: both double; reference kernels only, for tests and probes. */
-enum precision { PRECISION_FP32, PRECISION_FP64 };
+ * FP32: both float. BF16: A is struct bf16 of kernels/bf16.h, P float, and what is computed on the
+ * way is float. FP64: both double; reference kernels only, for tests and probes. AUTO stands for
+ * one of them until precision_resolve. */
+enum precision { PRECISION_AUTO, PRECISION_FP32, PRECISION_BF16, PRECISION_FP64, PRECISION_COUNT };
 
+/* The choices of an option, in the order of enum precision; and one of their names. */
+#define PRECISION_CHOICES "auto|fp32|bf16|fp64"
+const char *precision_name(enum precision p);
+
+/* sizeof A and sizeof P. */
 static inline size_t precision_bytes(enum precision p)
+{
+    return p == PRECISION_FP64 ? 8 : p == PRECISION_BF16 ? 2 : 4;
+}
+
+static inline size_t precision_real_bytes(enum precision p)
 {
     return p == PRECISION_FP64 ? 8 : 4;
 }

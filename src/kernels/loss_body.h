@@ -1,18 +1,18 @@
-/* loss_body.h - the body of loss.c for one type: REAL the type, NAME(x) x's name. */
+/* loss_body.h - the body of loss.c for one precision (each_precision_body.h). */
 
 /* Logit k of image i. */
-static double NAME(logit)(const REAL *logits, int i, int k)
+static double NAME(logit)(const MAP *logits, int i, int k)
 {
-    enum { CB = LINE / (int)sizeof(REAL) };
-    return (double)logits[(k / CB * IMAGES + i) * CB + k % CB];
+    enum { CB = LINE / (int)sizeof(MAP) };
+    return (double)GET(logits[(k / CB * IMAGES + i) * CB + k % CB]);
 }
 
 /* The loss of one image is log(sum of exp(z)) - target . z, and its gradient softmax(z) - target;
  * the largest logit is taken out of the exponentials first. */
-static void NAME(cross_entropy_image)(const struct loss_step *s, const REAL *logits, int i,
-                                      int label, double *loss, uint8_t *hit, REAL *dlogits)
+static void NAME(cross_entropy_image)(const struct loss_step *s, const MAP *logits, int i,
+                                      int label, double *loss, uint8_t *hit, MAP *dlogits)
 {
-    enum { CB = LINE / (int)sizeof(REAL) };
+    enum { CB = LINE / (int)sizeof(MAP) };
     int best = 0;
     for (int k = 1; k < s->classes; k++)
         if (NAME(logit)(logits, i, k) > NAME(logit)(logits, i, best))
@@ -32,7 +32,7 @@ static void NAME(cross_entropy_image)(const struct loss_step *s, const REAL *log
         double softmax = exp(NAME(logit)(logits, i, k) - top) / exps;
         double target = spread + (k == label ? 1 - s->smoothing : 0);
         dlogits[(k / CB * IMAGES + i) * CB + k % CB] =
-            (REAL)(s->gradient_scale * (softmax - target));
+            PUT((REAL)(s->gradient_scale * (softmax - target)));
     }
 }
 
@@ -40,11 +40,11 @@ static void NAME(cross_entropy)(const struct loss_step *s, const void *logits,
                                 const uint8_t *labels, double *losses, uint8_t *hits,
                                 void *dlogits)
 {
-    enum { CB = LINE / (int)sizeof(REAL) };
+    enum { CB = LINE / (int)sizeof(MAP) };
     assert(s->images > 0 && s->images <= IMAGES && s->classes > 0);
     if (dlogits)
         for (int k = 0; k < (s->classes + CB - 1) / CB * IMAGES * CB; k++)
-            ((REAL *)dlogits)[k] = 0;
+            ((MAP *)dlogits)[k] = PUT(0);
     for (int i = 0; i < s->images; i++) {
         assert(labels[i] < s->classes);
         NAME(cross_entropy_image)(s, logits, i, labels[i], &losses[i], &hits[i], dlogits);

@@ -1,7 +1,7 @@
-/* norm_body.h - the body of norm.c for one type: REAL the type, NAME(x) x's name in that type.
+/* norm_body.h - the body of norm.c for one precision (each_precision_body.h).
  * Every loop runs pixel, line of channels, image, channel: the order of memory. */
 
-enum { NAME(NORM_CB) = LINE / (int)sizeof(REAL) };
+enum { NAME(NORM_CB) = LINE / (int)sizeof(MAP) };
 
 /* The coefficients of one line of channels; zero past the last channel. */
 struct NAME(norm_line) {
@@ -52,12 +52,12 @@ static void NAME(norm_sums)(const struct tiles *t, const void *vx, double *sums)
     double *squares = sums + lines * CB;
     for (int c = 0; c < lines * CB; c++)
         sums[c] = squares[c] = 0;
-    const REAL *x = vx;
+    const MAP *x = vx;
     for (int p = 0; p < t->pixels; p++) {
         for (int l = 0; l < lines; l++, x += IMAGES * CB) {
             for (int i = t->first; i < t->last; i++) {
                 for (int j = 0; j < CB; j++) {
-                    double v = (double)x[i * CB + j];
+                    double v = (double)GET(x[i * CB + j]);
                     sums[l * CB + j] += v;
                     squares[l * CB + j] += v * v;
                 }
@@ -72,16 +72,17 @@ static void NAME(norm_forward)(const struct tiles *t, const struct norm_fold *f,
     enum { CB = NAME(NORM_CB) };
     NAME(norm_check)(t);
     int lines = (t->channels + CB - 1) / CB;
-    const REAL *x = vx;
-    REAL *y = vy;
+    const MAP *x = vx;
+    MAP *y = vy;
     for (int p = 0; p < t->pixels; p++) {
         for (int l = 0; l < lines; l++, x += IMAGES * CB, y += IMAGES * CB) {
             struct NAME(norm_line) line;
             NAME(norm_line_init)(&line, f, NULL, NULL, t->channels, l * CB);
             for (int i = t->first; i < t->last; i++) {
                 for (int j = 0; j < CB; j++) {
-                    REAL z = NAME(norm_z)(&line, x[i * CB + j], j);
-                    y[i * CB + j] = (REAL)activation_value(f->act, f->act_param, (double)z);
+                    REAL z = NAME(norm_z)(&line, GET(x[i * CB + j]), j);
+                    y[i * CB + j] =
+                        PUT((REAL)activation_value(f->act, f->act_param, (double)z));
                 }
             }
         }
@@ -100,16 +101,17 @@ static void NAME(norm_backward_sums)(const struct tiles *t, const struct norm_fo
     for (int p = 0; p < t->pixels; p++) {
         for (int l = 0; l < lines; l++) {
             size_t tile = ((size_t)p * (size_t)lines + (size_t)l) * IMAGES * (size_t)CB;
-            const REAL *x = (const REAL *)vx + tile, *dy = (const REAL *)vdy + tile;
+            const MAP *x = (const MAP *)vx + tile, *dy = (const MAP *)vdy + tile;
             struct NAME(norm_line) line;
             NAME(norm_line_init)(&line, f, NULL, NULL, t->channels, l * CB);
             for (int i = t->first; i < t->last; i++) {
                 for (int j = 0; j < CB; j++) {
-                    REAL dz = NAME(norm_dz)(&line, f, x[i * CB + j], dy[i * CB + j], j);
+                    REAL v = GET(x[i * CB + j]);
+                    REAL dz = NAME(norm_dz)(&line, f, v, GET(dy[i * CB + j]), j);
                     if (vdz)
-                        ((REAL *)vdz)[tile + (size_t)(i * CB + j)] = dz;
+                        ((MAP *)vdz)[tile + (size_t)(i * CB + j)] = PUT(dz);
                     sums[l * CB + j] += (double)dz;
-                    products[l * CB + j] += (double)dz * (double)(x[i * CB + j] - line.mean[j]);
+                    products[l * CB + j] += (double)dz * (double)(v - line.mean[j]);
                 }
             }
         }
@@ -124,18 +126,18 @@ static void NAME(norm_backward)(const struct tiles *t, const struct norm_fold *f
     NAME(norm_check)(t);
     assert(!slope == !offset);
     int lines = (t->channels + CB - 1) / CB;
-    const REAL *x = vx, *dy = vdy;
-    REAL *dx = vdx;
+    const MAP *x = vx, *dy = vdy;
+    MAP *dx = vdx;
     for (int p = 0; p < t->pixels; p++) {
         for (int l = 0; l < lines; l++, x += IMAGES * CB, dy += IMAGES * CB, dx += IMAGES * CB) {
             struct NAME(norm_line) line;
             NAME(norm_line_init)(&line, f, slope, offset, t->channels, l * CB);
             for (int i = t->first; i < t->last; i++) {
                 for (int j = 0; j < CB; j++) {
-                    REAL v = x[i * CB + j];
-                    REAL dz = NAME(norm_dz)(&line, f, v, dy[i * CB + j], j);
-                    dx[i * CB + j] = line.gain[j] * dz +
-                                     (line.slope[j] * (v - line.mean[j]) + line.offset[j]);
+                    REAL v = GET(x[i * CB + j]);
+                    REAL dz = NAME(norm_dz)(&line, f, v, GET(dy[i * CB + j]), j);
+                    dx[i * CB + j] = PUT(line.gain[j] * dz +
+                                         (line.slope[j] * (v - line.mean[j]) + line.offset[j]));
                 }
             }
         }

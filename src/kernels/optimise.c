@@ -1,4 +1,5 @@
-/* optimise.c - the plain versions of the optimiser: one body, compiled for float and for double. */
+/* optimise.c - the plain versions of the optimiser: one body, compiled for float and for double,
+ * because parameters are never anything else. */
 #include "kernels/pointwise.h"
 
 #include <assert.h>
@@ -16,8 +17,8 @@
 
 void optimise_kernels_init(struct pointwise_kernels *k, enum precision p)
 {
-    if (p == PRECISION_FP32)
-        optimise_init_fp32(k);
-    else
+    if (p == PRECISION_FP64)
         optimise_init_fp64(k);
+    else
+        optimise_init_fp32(k);
 }

@@ -1,9 +1,9 @@
-/* pool_body.h - the body of pool.c for one type: REAL the type, NAME(x) x's name. A "pixel" is all
+/* pool_body.h - the body of pool.c for one precision (each_precision_body.h). A "pixel" is all
  * tiles of one pixel: IMAGES * the padded channels. */
 
 static size_t NAME(pixel_size)(const struct pool_shape *s)
 {
-    enum { CB = LINE / (int)sizeof(REAL) };
+    enum { CB = LINE / (int)sizeof(MAP) };
     return (size_t)((s->c + CB - 1) / CB) * IMAGES * CB;
 }
 
@@ -17,7 +17,7 @@ static void NAME(pool_check)(const struct pool_shape *s, int first, int last, in
 }
 
 /* Input pixel k of window (p, q). */
-static const REAL *NAME(window_at)(const struct pool_shape *s, const REAL *x, int p, int q, int k)
+static const MAP *NAME(window_at)(const struct pool_shape *s, const MAP *x, int p, int q, int k)
 {
     int y = p * s->stride + k / s->window, column = q * s->stride + k % s->window;
     return x + ((size_t)y * (size_t)s->w + (size_t)column) * NAME(pixel_size)(s);
@@ -39,16 +39,16 @@ static void NAME(maxpool_forward)(const struct pool_shape *s, int first, int las
         for (int q = 0; q < s->q; q++) {
             size_t at = ((size_t)p * (size_t)s->q + (size_t)q) * size;
             for (size_t e = 0; e < size; e++) {
-                REAL best = NAME(window_at)(s, x, p, q, 0)[e];
+                REAL best = GET(NAME(window_at)(s, x, p, q, 0)[e]);
                 int where = 0;
                 for (int k = 1; k < s->window * s->window; k++) {
-                    REAL v = NAME(window_at)(s, x, p, q, k)[e];
+                    REAL v = GET(NAME(window_at)(s, x, p, q, k)[e]);
                     if (v > best || isnan(v)) {
                         best = v;
                         where = k;
                     }
                 }
-                ((REAL *)y)[at + e] = best;
+                ((MAP *)y)[at + e] = PUT(best);
                 if (argmax)
                     argmax[at + e] = (uint8_t)where;
             }
@@ -58,22 +58,22 @@ static void NAME(maxpool_forward)(const struct pool_shape *s, int first, int las
 
 /* The pixel (y, column) of dx: from the windows that hold it, those of which it is the maximum. */
 static void NAME(maxpool_backward_pixel)(const struct pool_shape *s, int y, int column,
-                                         const REAL *dy, const uint8_t *argmax, REAL *dx)
+                                         const MAP *dy, const uint8_t *argmax, MAP *dx)
 {
     size_t size = NAME(pixel_size)(s);
-    for (size_t e = 0; e < size; e++)
-        dx[e] = 0;
     int p0, p1, q0, q1;
     NAME(windows_of)(s, y, s->p, &p0, &p1);
     NAME(windows_of)(s, column, s->q, &q0, &q1);
-    for (int p = p0; p < p1; p++) {
-        for (int q = q0; q < q1; q++) {
-            size_t at = ((size_t)p * (size_t)s->q + (size_t)q) * size;
-            int k = (y - p * s->stride) * s->window + column - q * s->stride;
-            for (size_t e = 0; e < size; e++)
-                if (argmax[at + e] == k)
-                    dx[e] += dy[at + e];
+    for (size_t e = 0; e < size; e++) {
+        REAL sum = 0;
+        for (int p = p0; p < p1; p++) {
+            for (int q = q0; q < q1; q++) {
+                size_t at = ((size_t)p * (size_t)s->q + (size_t)q) * size + e;
+                int k = (y - p * s->stride) * s->window + column - q * s->stride;
+                sum += argmax[at] == k ? GET(dy[at]) : 0;
+            }
         }
+        dx[e] = PUT(sum);
     }
 }
 
@@ -85,7 +85,7 @@ static void NAME(maxpool_backward)(const struct pool_shape *s, int first, int la
         for (int column = 0; column < s->w; column++) {
             size_t pixel = (size_t)y * (size_t)s->w + (size_t)column;
             NAME(maxpool_backward_pixel)(s, y, column, dy, argmax,
-                                         (REAL *)dx + pixel * NAME(pixel_size)(s));
+                                         (MAP *)dx + pixel * NAME(pixel_size)(s));
         }
 }
 
@@ -97,36 +97,31 @@ static void NAME(avgpool_forward)(const struct pool_shape *s, int first, int las
     REAL area = (REAL)(s->window * s->window);
     for (int p = first; p < last; p++) {
         for (int q = 0; q < s->q; q++) {
-            REAL *out = (REAL *)y + ((size_t)p * (size_t)s->q + (size_t)q) * size;
-            for (size_t e = 0; e < size; e++)
-                out[e] = 0;
-            for (int k = 0; k < s->window * s->window; k++) {
-                const REAL *in = NAME(window_at)(s, x, p, q, k);
-                for (size_t e = 0; e < size; e++)
-                    out[e] += in[e];
+            MAP *out = (MAP *)y + ((size_t)p * (size_t)s->q + (size_t)q) * size;
+            for (size_t e = 0; e < size; e++) {
+                REAL sum = 0;
+                for (int k = 0; k < s->window * s->window; k++)
+                    sum += GET(NAME(window_at)(s, x, p, q, k)[e]);
+                out[e] = PUT(sum / area);
             }
-            for (size_t e = 0; e < size; e++)
-                out[e] /= area;
         }
     }
 }
 
 static void NAME(avgpool_backward_pixel)(const struct pool_shape *s, int y, int column,
-                                         const REAL *dy, REAL *dx)
+                                         const MAP *dy, MAP *dx)
 {
     size_t size = NAME(pixel_size)(s);
     REAL area = (REAL)(s->window * s->window);
-    for (size_t e = 0; e < size; e++)
-        dx[e] = 0;
     int p0, p1, q0, q1;
     NAME(windows_of)(s, y, s->p, &p0, &p1);
     NAME(windows_of)(s, column, s->q, &q0, &q1);
-    for (int p = p0; p < p1; p++) {
-        for (int q = q0; q < q1; q++) {
-            const REAL *in = dy + ((size_t)p * (size_t)s->q + (size_t)q) * size;
-            for (size_t e = 0; e < size; e++)
-                dx[e] += in[e] / area;
-        }
+    for (size_t e = 0; e < size; e++) {
+        REAL sum = 0;
+        for (int p = p0; p < p1; p++)
+            for (int q = q0; q < q1; q++)
+                sum += GET(dy[((size_t)p * (size_t)s->q + (size_t)q) * size + e]) / area;
+        dx[e] = PUT(sum);
     }
 }
 
@@ -138,7 +133,7 @@ static void NAME(avgpool_backward)(const struct pool_shape *s, int first, int la
         for (int column = 0; column < s->w; column++) {
             size_t pixel = (size_t)y * (size_t)s->w + (size_t)column;
             NAME(avgpool_backward_pixel)(s, y, column, dy,
-                                         (REAL *)dx + pixel * NAME(pixel_size)(s));
+                                         (MAP *)dx + pixel * NAME(pixel_size)(s));
         }
 }
 

@@ -68,13 +68,34 @@ enum tier tier_best(void)
     return best;
 }
 
+static const char *const precision_names[PRECISION_COUNT] = {
+    [PRECISION_AUTO] = "auto",
+    [PRECISION_FP32] = "fp32",
+    [PRECISION_BF16] = "bf16",
+    [PRECISION_FP64] = "fp64",
+};
+
+const char *precision_name(enum precision p)
+{
+    assert(p < PRECISION_COUNT);
+    return precision_names[p];
+}
+
+enum precision precision_resolve(enum precision p, enum tier tier)
+{
+    (void)tier;
+    return p == PRECISION_AUTO ? PRECISION_FP32 : p;
+}
+
 void kernels_init(struct kernels *k, enum tier tier, enum precision precision)
 {
-    assert(tier != TIER_AUTO && tier_available(tier));
+    assert(tier != TIER_AUTO && tier_available(tier) && precision != PRECISION_AUTO);
     k->tier = precision == PRECISION_FP64 ? TIER_REF : tier;
     k->precision = precision;
     conv_kernels_init(&k->conv, precision);
     pointwise_kernels_init(&k->pointwise, precision);
+    if (precision != PRECISION_FP32)
+        return;
     if (k->tier >= TIER_AVX2) {
         conv_kernels_init__avx2(&k->conv);
         pointwise_kernels_init__avx2(&k->pointwise);

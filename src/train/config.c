@@ -162,8 +162,9 @@ const struct option_def config_options[] = {
      "threads; 0: as many as this process may use", NULL},
     {"isa", OPTION_CHOICE, AT(isa), "auto", 0, 0, TIER_CHOICES, NULL, "machine",
      "kernel tier", NULL},
-    {"precision", OPTION_CHOICE, AT(precision), "fp32", 0, 0, "fp32|fp64", NULL, "machine",
-     "numbers that the network computes with; fp64 is slow, for tests", NULL},
+    {"precision", OPTION_CHOICE, AT(precision), "auto", 0, 0, PRECISION_CHOICES, NULL, "machine",
+     "numbers that the network computes with: auto is the fastest that trains as well; "
+     "bf16 has weights and sums in fp32; fp64 is slow, for tests", NULL},
     {"convolution", OPTION_TEXT, AT(convolution), "auto", 0, 0, NULL, NULL, "machine",
      "algorithm of convolutions: auto, direct, winograd4 ..., or a list: layer1.conv:direct, ...",
      NULL},

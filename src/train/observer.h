@@ -28,6 +28,7 @@ struct run_event {
     double training_macs;    /* multiply-adds for one image, forward and backward */
     size_t memory;           /* bytes of parameters, plans and images */
     enum tier tier;
+    enum precision precision;
     int threads;
 };
 

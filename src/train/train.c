@@ -76,6 +76,7 @@ static void announce(struct run *run)
         .training_macs = graph_training_macs(&t->net.graph),
         .memory = trainer_memory(t),
         .tier = t->net.backend->tier,
+        .precision = t->net.backend->precision,
         .threads = t->net.backend->threads,
     };
     NOTIFY(run, run, &event);

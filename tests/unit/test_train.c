@@ -106,6 +106,20 @@ static void test_train__threads_do_not_show(void **state)
     assert_string_not_equal(run(NULL, NULL).weights_hash, first);
 }
 
+static void test_train__bf16_learns_whatever_the_threads(void **state)
+{
+    config.precision = PRECISION_BF16;
+    test_train__learns(state);
+    start(state);
+    config.precision = PRECISION_BF16;
+    test_train__threads_do_not_show(state);
+    start(state);
+    char hash[65];
+    memcpy(hash, run(NULL, NULL).weights_hash, sizeof hash);
+    config.precision = PRECISION_BF16;
+    assert_string_not_equal(run(NULL, NULL).weights_hash, hash);
+}
+
 static void check_resume(enum average_kind average)
 {
     char checkpoints[128], path[4096];
@@ -131,6 +145,13 @@ static void check_resume(enum average_kind average)
 static void test_train__resumes_at_any_step(void **state)
 {
     (void)state;
+    check_resume(AVERAGE_NONE);
+}
+
+static void test_train__resumes_in_bf16(void **state)
+{
+    (void)state;
+    config.precision = PRECISION_BF16;
     check_resume(AVERAGE_NONE);
 }
 
@@ -457,7 +478,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(test_train__learns, start),
         cmocka_unit_test_setup(test_train__threads_do_not_show, start),
+        cmocka_unit_test_setup(test_train__bf16_learns_whatever_the_threads, start),
         cmocka_unit_test_setup(test_train__resumes_at_any_step, start),
+        cmocka_unit_test_setup(test_train__resumes_in_bf16, start),
         cmocka_unit_test_setup(test_train__resumes_with_an_ema, start),
         cmocka_unit_test_setup(test_train__resumes_with_lookahead, start),
         cmocka_unit_test_setup(test_train__stops_on_request_and_by_limit, start),

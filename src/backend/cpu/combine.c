@@ -19,7 +19,7 @@ static void combine_item(void *ctx, int item, int worker)
     const struct combine_pass *p = ctx;
     const struct pointwise_kernels *k = &p->b->kernels.pointwise;
     size_t begin = (size_t)item * ITEM_BYTES, rest = p->bytes - begin;
-    size_t count = (rest < ITEM_BYTES ? rest : ITEM_BYTES) / p->b->base.real_bytes;
+    size_t count = (rest < ITEM_BYTES ? rest : ITEM_BYTES) / precision_bytes(p->b->base.precision);
     if (p->other)
         k->add(count, p->a + begin, p->other + begin, p->y + begin);
     else

@@ -87,7 +87,7 @@ static size_t packed_bytes(struct backend *b, const struct conv_shape *s, enum c
     return (bytes + LINE - 1) / LINE * LINE;
 }
 
-static size_t conv_packed_bytes(struct backend *b, const struct conv_shape *s, bool with_backward)
+static size_t total_packed_bytes(struct backend *b, const struct conv_shape *s, bool with_backward)
 {
     return packed_bytes(b, s, CONV_FORWARD) +
            (with_backward ? packed_bytes(b, s, CONV_BACKWARD_DATA) : 0);
@@ -117,7 +117,7 @@ struct bias_job {
 
 static size_t bias_lane_bytes(const struct backend *b, const struct conv_shape *s)
 {
-    return (size_t)layout_cblocks(b->precision, s->k) * LINE;
+    return conv_gradient_size(b, s->k, 1, 1);
 }
 
 static size_t bias_bytes(const struct backend *b, int n, const struct conv_shape *s)
@@ -133,9 +133,11 @@ static void bias_item(void *ctx, int item, int worker)
     const struct bias_job *j = ctx;
     int line = item % j->k_lines, lane = j->lanes[item / j->k_lines];
     int width = j->dy->w, pixels = j->dy->h * width;
-    size_t step = (size_t)j->k_lines * TILE / j->b->base.real_bytes;
-    char *sum = j->lane[lane] + (size_t)line * LINE;
-    memset(sum, 0, LINE);
+    enum precision p = j->b->base.precision;
+    size_t step = (size_t)(j->k_lines * IMAGES * layout_cb(p));
+    size_t bytes = conv_gradient_bytes(p, 1, 1, 1);
+    char *sum = j->lane[lane] + (size_t)line * bytes;
+    memset(sum, 0, bytes);
     int end = cpu_lane_begin(j->n, lane + 1);
     for (int block = cpu_lane_begin(j->n, lane); block < end; block++)
         for (int y = 0; y < j->dy->h; y++) {
@@ -153,13 +155,14 @@ static void sum_bias(struct cpu_backend *b, int n, const struct map *dy, void *d
     enum precision p = b->base.precision;
     struct bias_job j = {.b = b, .n = n, .dy = dy, .k_lines = layout_cblocks(p, dy->c)};
     int lanes = conv_lanes(n, j.lanes);
-    for (int i = 0; i < lanes; i++, workspace += (size_t)j.k_lines * LINE)
+    size_t line_bytes = conv_gradient_bytes(p, 1, 1, 1);
+    for (int i = 0; i < lanes; i++, workspace += (size_t)j.k_lines * line_bytes)
         j.lane[j.lanes[i]] = workspace;
     cpu_parallel(b, lanes * j.k_lines, bias_item, &j);
     for (int line = 0; line < j.k_lines; line++) {
         const void *lane[LANES];
         for (int l = 0; l < LANES; l++)
-            lane[l] = j.lane[l] ? j.lane[l] + (size_t)line * LINE : NULL;
+            lane[l] = j.lane[l] ? j.lane[l] + (size_t)line * line_bytes : NULL;
         b->kernels.conv.unpack(LANES, lane, dy->c, 1, 1, line * layout_cb(p), 1, 0, 1, dbias);
     }
 }
@@ -219,7 +222,7 @@ void cpu_conv_ops(struct backend_ops *ops)
 {
     ops->conv_algorithm_name = conv_algorithm_name;
     ops->conv_choose = conv_choose;
-    ops->conv_packed_bytes = conv_packed_bytes;
+    ops->conv_packed_bytes = total_packed_bytes;
     ops->conv_workspace = conv_workspace;
     ops->conv_pack = conv_pack;
     ops->conv_forward = conv_forward;

@@ -31,10 +31,26 @@ static inline int conv_from(const struct conv_shape *s, enum conv_pass pass)
     return pass == CONV_BACKWARD_DATA ? s->k : s->c;
 }
 
-/* Bytes of packed weights that gather from c channels into k. */
+/* Bytes of packed weights that gather from c channels into k, and where a panel of them begins. */
 static inline size_t conv_packed_size(const struct backend *b, int k, int c, int taps)
 {
-    return conv_packed_count(b->precision, k, c, taps) * b->real_bytes;
+    return conv_packed_bytes(b->precision, layout_cblocks(b->precision, k), c, taps);
+}
+
+static inline size_t conv_panel_at(const struct backend *b, int panel, int c, int taps)
+{
+    return conv_packed_bytes(b->precision, panel * PANEL_LINES, c, taps);
+}
+
+/* Likewise of the gradient of weights [k][c][taps] in packed order. */
+static inline size_t conv_gradient_size(const struct backend *b, int k, int c, int taps)
+{
+    return conv_gradient_bytes(b->precision, layout_cblocks(b->precision, k), c, taps);
+}
+
+static inline size_t conv_gradient_at(const struct backend *b, int panel, int c, int taps)
+{
+    return conv_gradient_bytes(b->precision, panel * PANEL_LINES, c, taps);
 }
 
 /* The lanes of n images that have any, in order; returns their number. */

@@ -15,6 +15,7 @@
 
 enum {
     TAPS = 64,              /* of one kernel call; longer lists are gathered in several */
+    PANEL_BIAS = 2 * PANEL_LINES * LINE, /* bytes, at most: P is up to twice as wide as A */
     ITEMS_PER_THREAD = 4    /* at least, where the work can be cut that finely */
 };
 
@@ -40,8 +41,7 @@ static void pack_panel(void *ctx, int panel, int worker)
     const struct pack_job *j = ctx;
     const struct conv_shape *s = j->s;
     enum precision p = j->b->base.precision;
-    size_t at = conv_panel_at(p, panel, conv_from(s, j->pass), conv_taps(s));
-    char *out = j->packed + at * j->b->base.real_bytes;
+    char *out = j->packed + conv_panel_at(&j->b->base, panel, conv_from(s, j->pass), conv_taps(s));
     int first = panel * PANEL_LINES * layout_cb(p);
     int lines = conv_panel_lines(p, conv_to(s, j->pass), panel);
     if (j->pass == CONV_BACKWARD_DATA)
@@ -115,7 +115,7 @@ static void gather_pixel(const struct gather_row *g, int x)
                    (size_t)x;
     char *out = (char *)j->out.data +
                 (pixel * (size_t)j->out_lines + (size_t)g->panel * PANEL_LINES) * TILE;
-    size_t tap_bytes = (size_t)j->in.c * (size_t)g->lines * LINE;
+    size_t tap_bytes = conv_packed_bytes(j->b->base.precision, g->lines, j->in.c, 1);
     struct hit columns[FILTER_MAX];
     int column_count = list_hits(j, x, j->s->s, j->in.w, columns);
     struct conv_tap taps[TAPS];
@@ -144,7 +144,7 @@ static void copy_bias(const struct gather_job *j, int first, void *padded)
 {
     size_t real = j->b->base.real_bytes;
     int rest = j->out.c - first, width = PANEL_LINES * layout_cb(j->b->base.precision);
-    memset(padded, 0, PANEL_LINES * LINE);
+    memset(padded, 0, (size_t)width * real);
     memcpy(padded, (const char *)j->bias + (size_t)first * real,
            (size_t)(rest < width ? rest : width) * real);
 }
@@ -153,10 +153,9 @@ static void gather_panel(struct gather_row *g)
 {
     const struct gather_job *j = g->j;
     enum precision p = j->b->base.precision;
-    _Alignas(LINE) char bias[PANEL_LINES * LINE];
+    _Alignas(LINE) char bias[PANEL_BIAS];
     g->lines = conv_panel_lines(p, j->out.c, g->panel);
-    g->weights = j->packed + conv_panel_at(p, g->panel, j->in.c, conv_taps(j->s)) *
-                                 j->b->base.real_bytes;
+    g->weights = j->packed + conv_panel_at(&j->b->base, g->panel, j->in.c, conv_taps(j->s));
     g->bias = NULL;
     if (j->bias) {
         copy_bias(j, g->panel * PANEL_LINES * layout_cb(p), bias);

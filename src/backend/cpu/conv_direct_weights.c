@@ -36,6 +36,12 @@ struct weights_part {
     char *dw;                   /* the panel of the lane */
 };
 
+/* Bytes of one channel of C in the part's gradient. */
+static size_t row_bytes(const struct weights_part *w)
+{
+    return conv_gradient_bytes(w->j->b->base.precision, w->lines, 1, 1);
+}
+
 /* A range of rows or columns. */
 struct range {
     int begin, end;
@@ -76,7 +82,7 @@ static void outer_tap(const struct weights_part *w, int block, struct range p, s
         .dy_row = (size_t)(shape->q * j->k_lines) * tile,
     };
     j->b->kernels.conv.outer(&rect, cpu_block_images(j->n, block), min_int(cb, shape->c - c_first),
-                             w->lines, w->dw + dw * (size_t)w->lines * LINE);
+                             w->lines, w->dw + dw * row_bytes(w));
 }
 
 static void outer_chunk(const struct weights_part *w, int block, struct range p, struct range q)
@@ -112,7 +118,7 @@ static void zero_part(const struct weights_part *w)
     const struct conv_shape *s = w->j->s;
     int cb = layout_cb(w->j->b->base.precision);
     int c_first = w->line_first * cb, c_end = min_int(w->line_end * cb, s->c);
-    size_t row = (size_t)w->lines * LINE;
+    size_t row = row_bytes(w);
     for (int tap = 0; tap < conv_taps(s); tap++)
         memset(w->dw + ((size_t)tap * (size_t)s->c + (size_t)c_first) * row, 0,
                (size_t)(c_end - c_first) * row);
@@ -129,8 +135,7 @@ static void weights_item(void *ctx, int item, int worker)
     w.lines = conv_panel_lines(p, s->k, w.panel);
     w.line_first = j->c_lines * group / j->groups;
     w.line_end = j->c_lines * (group + 1) / j->groups;
-    w.dw = (char *)j->lane[lane] +
-           conv_panel_at(p, w.panel, s->c, conv_taps(s)) * j->b->base.real_bytes;
+    w.dw = (char *)j->lane[lane] + conv_gradient_at(&j->b->base, w.panel, s->c, conv_taps(s));
     zero_part(&w);
     int end = cpu_lane_begin(j->n, lane + 1);
     for (int block = cpu_lane_begin(j->n, lane); block < end; block++)
@@ -145,7 +150,7 @@ static void unpack_item(void *ctx, int item, int worker)
     const struct conv_shape *s = j->s;
     enum precision p = j->b->base.precision;
     int cb = layout_cb(p), group = item % j->groups, panel = item / j->groups;
-    size_t offset = conv_panel_at(p, panel, s->c, conv_taps(s)) * j->b->base.real_bytes;
+    size_t offset = conv_gradient_at(&j->b->base, panel, s->c, conv_taps(s));
     const void *lane[LANES];
     for (int l = 0; l < LANES; l++)
         lane[l] = j->lane[l] ? (const char *)j->lane[l] + offset : NULL;
@@ -160,7 +165,7 @@ size_t conv_direct_weights_workspace(const struct cpu_backend *b, int n,
 {
     int lanes[LANES];
     return (size_t)conv_lanes(n, lanes) *
-           conv_packed_size(&b->base, s->k, s->c, conv_taps(s));
+           conv_gradient_size(&b->base, s->k, s->c, conv_taps(s));
 }
 
 void conv_direct_weights(struct cpu_backend *b, const struct conv_work *w)
@@ -172,10 +177,9 @@ void conv_direct_weights(struct cpu_backend *b, const struct conv_work *w)
                             .panels = conv_panels(p, s->k), .dw = w->dw};
     j.groups = (j.c_lines + GROUP_LINES - 1) / GROUP_LINES;
     j.lane_count = conv_lanes(w->n, j.lanes);
+    size_t lane_bytes = conv_gradient_size(&b->base, s->k, s->c, conv_taps(s));
     for (int i = 0; i < j.lane_count; i++)
-        j.lane[j.lanes[i]] = (char *)w->workspace + (size_t)i * conv_packed_size(&b->base, s->k,
-                                                                                 s->c,
-                                                                                 conv_taps(s));
+        j.lane[j.lanes[i]] = (char *)w->workspace + (size_t)i * lane_bytes;
     cpu_parallel(b, j.lane_count * j.panels * j.groups, weights_item, &j);
     cpu_parallel(b, j.panels * j.groups, unpack_item, &j);
 }

@@ -33,7 +33,8 @@ struct backend *backend_cpu_new(const struct backend_options *o, struct err *e)
 {
     assert(o->threads >= 1);
     enum tier tier = o->tier == TIER_AUTO ? tier_best() : o->tier;
-    if (o->precision == PRECISION_FP64)
+    enum precision precision = precision_resolve(o->precision, tier);
+    if (precision == PRECISION_FP64)
         tier = TIER_REF;
     if (tier_lacks(tier)) {
         err_set(e, EXIT_USAGE, "this machine cannot run the kernels of tier '%s': %s; the best it "
@@ -45,12 +46,12 @@ struct backend *backend_cpu_new(const struct backend_options *o, struct err *e)
         return NULL;
     b->base.ops = &b->ops;
     b->base.tier = tier;
-    b->base.precision = o->precision;
+    b->base.precision = precision;
     b->base.threads = o->threads;
-    b->base.real_bytes = precision_bytes(o->precision);
-    kernels_init(&b->kernels, tier, o->precision);
+    b->base.real_bytes = precision_real_bytes(precision);
+    kernels_init(&b->kernels, tier, precision);
     b->base.convolution = o->convolution ? o->convolution : "auto";
-    b->rates = o->rates ? *o->rates : conv_builtin_rates(tier, o->precision);
+    b->rates = o->rates ? *o->rates : conv_builtin_rates(tier, precision);
     fill_ops(&b->ops);
     b->scratch = big_new((size_t)o->threads * CPU_SCRATCH, "the threads' scratch", e);
     if (!b->scratch) {

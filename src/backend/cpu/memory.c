@@ -3,6 +3,7 @@
 
 #include "backend/cpu/cpu.h"
 #include "base/arena.h"
+#include "kernels/bf16.h"
 
 static void *memory_new(struct backend *b, size_t bytes, const char *what, struct err *e)
 {
@@ -60,14 +61,19 @@ static void write_element(const struct map_copy *m, size_t at, double v)
 {
     if (m->precision == PRECISION_FP64)
         ((double *)m->map->data)[at] = v;
+    else if (m->precision == PRECISION_BF16)
+        ((struct bf16 *)m->map->data)[at] = bf16_from_float((float)v);
     else
         ((float *)m->map->data)[at] = (float)v;
 }
 
 static double read_element(const struct map_copy *m, size_t at)
 {
-    return m->precision == PRECISION_FP64 ? ((const double *)m->map->data)[at]
-                                          : (double)((const float *)m->map->data)[at];
+    if (m->precision == PRECISION_FP64)
+        return ((const double *)m->map->data)[at];
+    if (m->precision == PRECISION_BF16)
+        return (double)bf16_to_float(((const struct bf16 *)m->map->data)[at]);
+    return (double)((const float *)m->map->data)[at];
 }
 
 /* One image of a map, to or from the host. */

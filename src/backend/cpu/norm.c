@@ -18,7 +18,7 @@
 
 #include "backend/cpu/cpu.h"
 
-enum { PARTS = 8, CB_MAX = LINE / 4 };
+enum { PARTS = 8, CB_MAX = LINE / 2 };
 
 struct norm_pass {
     struct cpu_backend *b;

@@ -71,7 +71,7 @@ static struct pool_pass pass_of(struct backend *base, const struct pool_shape *s
         .s = s,
         .in_block = forward ? of_wide : of_narrow,
         .out_block = forward ? of_narrow : of_wide,
-        .argmax_block = of_narrow / base->real_bytes,
+        .argmax_block = of_narrow / precision_bytes(base->precision),
         .rows = forward ? s->p : s->h,
     };
 }
