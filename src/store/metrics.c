@@ -1,14 +1,20 @@
 /* metrics.c - see metrics.h. */
+#define _GNU_SOURCE /* O_CLOEXEC, pread */
 #include "store/metrics.h"
 
 #include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
+#include "base/arena.h"
 #include "base/clock.h"
 #include "base/file.h"
 
@@ -40,20 +46,71 @@ static json_t *next_record(struct lines *l, struct err *e)
     return NULL;
 }
 
-int metrics_each(const char *path, int (*visit)(void *context, const json_t *record),
-                 void *context, struct err *e)
+/* Reads at most `size` bytes from `offset` on; less when the file was cut meanwhile. */
+static int read_rest(int fd, uint64_t offset, size_t size, char **text, size_t *bytes,
+                     const char *path, struct err *e)
+{
+    *text = xmalloc(size + 1);
+    while (*bytes < size) {
+        ssize_t n = pread(fd, *text + *bytes, size - *bytes, (off_t)(offset + *bytes));
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0) {
+            err_errno(e, EXIT_DATA, errno, "cannot read '%s'", path);
+            free(*text);
+            return -1;
+        }
+        if (n == 0)
+            break;
+        *bytes += (size_t)n;
+    }
+    return 0;
+}
+
+/* Reads `path` from byte `offset` on into heap memory. */
+static int read_from(const char *path, uint64_t offset, char **text, size_t *bytes, struct err *e)
+{
+    int rc = -1, fd = open(path, O_RDONLY | O_CLOEXEC);
+    struct stat status;
+    *text = NULL;
+    *bytes = 0;
+    if (fd < 0 || fstat(fd, &status))
+        err_errno(e, EXIT_DATA, errno, "cannot open '%s'", path);
+    else if ((uint64_t)status.st_size < offset)
+        rc = METRICS_SHORTER;
+    else
+        rc = read_rest(fd, offset, (size_t)((uint64_t)status.st_size - offset), text, bytes, path,
+                       e);
+    if (fd >= 0)
+        close(fd);
+    return rc;
+}
+
+int metrics_each_from(const char *path, uint64_t *offset,
+                      int (*visit)(void *context, const json_t *record), void *context,
+                      struct err *e)
 {
     char *text;
     size_t bytes;
-    if (file_read(path, &text, &bytes, EXIT_DATA, e))
-        return -1;
+    int rc = read_from(path, *offset, &text, &bytes, e);
+    if (rc == METRICS_SHORTER)
+        *offset = 0;
+    if (rc)
+        return rc;
     struct lines l = {.path = path, .text = text, .bytes = bytes};
     struct err cause = {.code = EXIT_DONE};
-    int rc = 0;
     for (json_t *record; rc == 0 && (record = next_record(&l, &cause)); json_decref(record))
         rc = visit(context, record);
+    *offset += l.next;
     free(text);
     return cause.code ? err_set(e, cause.code, "%s", cause.text) : rc;
+}
+
+int metrics_each(const char *path, int (*visit)(void *context, const json_t *record),
+                 void *context, struct err *e)
+{
+    uint64_t start = 0;
+    return metrics_each_from(path, &start, visit, context, e);
 }
 
 /* How many bytes hold the records up to last_step. */

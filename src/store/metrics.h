@@ -46,6 +46,14 @@ int metrics_end(struct metrics *m, struct err *e);
 int metrics_sync(struct metrics *m, struct err *e);
 void metrics_close(struct metrics *m);
 
+/* As metrics_each, but begins at byte *offset (0: all of it), which must start a line, and
+ * moves it behind the last whole line read: so a run that is being written can be followed. Returns
+ * METRICS_SHORTER, having set *offset to 0, when the file ends before it: a resume has cut it. */
+enum { METRICS_SHORTER = -2 };
+int metrics_each_from(const char *path, uint64_t *offset,
+                      int (*visit)(void *context, const json_t *record), void *context,
+                      struct err *e);
+
 /* Calls `visit` with each record, in order, until it returns non-zero; that is returned then.
  * Returns 0 at the end, or -1 with EXIT_DATA when the file cannot be read or a line other than a
  * torn last one is not a JSON object. */

@@ -1,0 +1,357 @@
+/* report.c - see report.h. */
+#define _GNU_SOURCE /* scandir, alphasort */
+#include "report/report.h"
+
+#include <dirent.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/file.h"
+#include "base/stats.h"
+#include "store/rundir.h"
+#include "store/sweepdir.h"
+
+/* Settings that do not make another experiment of a run: where and how it is computed and kept, and
+ * the seed, over which groups average. */
+static const char *const incidental[] = {
+    "seed",      "name",      "threads",    "isa",    "data_dir", "checkpoint_every",
+    "keep_last", "keep_best", "hash_steps", "target", "steps",    NULL,
+};
+
+static bool is_incidental(const char *key)
+{
+    for (const char *const *k = incidental; *k; k++)
+        if (strcmp(*k, key) == 0)
+            return true;
+    return false;
+}
+
+static void add_text(struct report *r, const char ***list, size_t *count, const char *text)
+{
+    *list = xrealloc(*list, (*count + 1) * sizeof **list);
+    (*list)[(*count)++] = arena_strdup(&r->memory, text);
+}
+
+static int add_run(struct report *r, const char *path, struct err *e)
+{
+    for (size_t i = 0; i < r->run_count; i++)
+        if (strcmp(r->runs[i].summary.path, path) == 0)
+            return 0;
+    if ((r->run_count & (r->run_count + 1)) == 0)
+        r->runs = xrealloc(r->runs, (2 * r->run_count + 1) * sizeof *r->runs);
+    struct report_run *run = &r->runs[r->run_count];
+    memset(run, 0, sizeof *run);
+    if (summary_read(&run->summary, path, e))
+        return -1;
+    r->run_count++;
+    return 0;
+}
+
+/* Adds the runs that lie in a folder, by name. */
+static int add_folder(struct report *r, const char *folder, struct err *e)
+{
+    struct dirent **entries;
+    int rc = 0, count = scandir(folder, &entries, NULL, alphasort);
+    for (int i = 0; i < count; i++) {
+        char path[4096];
+        if (!rc && entries[i]->d_name[0] != '.' &&
+            !file_join(path, sizeof path, folder, entries[i]->d_name, NULL) && rundir_is(path))
+            rc = add_run(r, path, e);
+        free(entries[i]);
+    }
+    if (count >= 0)
+        free(entries);
+    return rc;
+}
+
+/* Adds the trials of a sweep that were begun, in their order. */
+static int add_sweep(struct report *r, const char *path, struct err *e)
+{
+    struct sweepdir s;
+    int rc = 0;
+    if (sweepdir_read(&s, path, e))
+        return -1;
+    for (size_t i = 0; i < s.trial_count && !rc; i++) {
+        if (rundir_is(s.trials[i].path))
+            rc = add_run(r, s.trials[i].path, e);
+        else
+            r->waiting++;
+    }
+    sweepdir_release(&s);
+    return rc;
+}
+
+static int add_path(struct report *r, const char *path, struct err *e)
+{
+    size_t before = r->run_count;
+    if (!file_exists(path))
+        return err_set(e, EXIT_DATA, "there is no '%s'", path);
+    if (rundir_is(path))
+        return add_run(r, path, e);
+    if (sweepdir_is(path) ? add_sweep(r, path, e) : add_folder(r, path, e))
+        return -1;
+    if (r->run_count == before)
+        return err_set(e, EXIT_DATA, "'%s' is no run directory and holds none", path);
+    add_text(r, &r->folders, &r->folder_count, path);
+    return 0;
+}
+
+static const char *value_of(const struct report_run *run, const char *key)
+{
+    const char *value = summary_setting(&run->summary, key);
+    return value ? value : "";
+}
+
+/* Two runs are of one group when all settings that count are equal. */
+static bool same_configuration(const struct report_run *a, const struct report_run *b)
+{
+    const struct run_summary *s = &a->summary, *t = &b->summary;
+    if (strcmp(s->data_hash, t->data_hash) != 0 && *s->data_hash && *t->data_hash)
+        return false;
+    for (size_t i = 0; i < s->setting_count; i++)
+        if (!is_incidental(s->settings[i].key) &&
+            strcmp(s->settings[i].value, value_of(b, s->settings[i].key)) != 0)
+            return false;
+    for (size_t i = 0; i < t->setting_count; i++)
+        if (!is_incidental(t->settings[i].key) && !summary_setting(s, t->settings[i].key))
+            return false;
+    return true;
+}
+
+static void make_groups(struct report *r)
+{
+    for (size_t i = 0; i < r->run_count; i++) {
+        size_t g = 0;
+        while (g < r->group_count &&
+               !same_configuration(&r->runs[i], report_first(r, &r->groups[g])))
+            g++;
+        if (g == r->group_count) {
+            r->groups = xrealloc(r->groups, ++r->group_count * sizeof *r->groups);
+            r->groups[g] = (struct report_group){0};
+        }
+        struct report_group *group = &r->groups[g];
+        group->runs = xrealloc(group->runs, (group->count + 1) * sizeof *group->runs);
+        group->runs[group->count++] = i;
+    }
+}
+
+static void find_varied(struct report *r)
+{
+    const struct report_run *first = report_first(r, &r->groups[0]);
+    for (size_t i = 0; i < first->summary.setting_count; i++) {
+        const struct run_setting *s = &first->summary.settings[i];
+        bool differs = false;
+        for (size_t g = 1; g < r->group_count && !differs; g++)
+            differs = strcmp(report_setting(r, &r->groups[g], s->key), s->value) != 0;
+        if (differs && !is_incidental(s->key))
+            add_text(r, &r->varied, &r->varied_count, s->key);
+    }
+}
+
+/* Numbers are shown as short as they are: 0.10000000000000001 is 0.1. */
+static const char *short_value(struct report *r, const char *text)
+{
+    char *end, number[32];
+    double value = strtod(text, &end);
+    if (end == text || *end || strlen(text) < 8)
+        return text;
+    snprintf(number, sizeof number, "%.4g", value);
+    return arena_strdup(&r->memory, number);
+}
+
+/* The name that all runs of a group share and nobody else has, or NULL. */
+static const char *own_name(const struct report *r, const struct report_group *g)
+{
+    const char *name = report_first(r, g)->summary.name;
+    for (size_t i = 0; i < r->run_count; i++) {
+        bool mine = r->runs[i].group == (size_t)(g - r->groups);
+        if ((strcmp(r->runs[i].summary.name, name) == 0) != mine)
+            return NULL;
+    }
+    return *name ? name : NULL;
+}
+
+static void make_label(struct report *r, struct report_group *g)
+{
+    const char *name = own_name(r, g), *label = "";
+    if (name) {
+        g->label = name;
+        return;
+    }
+    for (size_t i = 0; i < r->varied_count; i++)
+        label = arena_printf(&r->memory, "%s%s%s %s", label, *label ? " · " : "", r->varied[i],
+                             short_value(r, report_setting(r, g, r->varied[i])));
+    g->label = *label ? label : report_first(r, g)->summary.recipe;
+}
+
+static void choose_measure(struct report *r)
+{
+    bool validated = true;
+    for (size_t i = 0; i < r->run_count && validated; i++)
+        validated = atof(value_of(&r->runs[i], "validation")) > 0;
+    r->measure = validated ? (struct report_measure){"validation", "val/loss", "val/accuracy"}
+                           : (struct report_measure){"test", "test/loss", "test/accuracy"};
+}
+
+double report_loss(const struct report *r, const struct run_summary *s)
+{
+    return *r->measure.images == 'v' ? s->validation_loss : s->test_loss;
+}
+
+double report_accuracy(const struct report *r, const struct run_summary *s)
+{
+    return *r->measure.images == 'v' ? s->validation_accuracy : s->test_accuracy;
+}
+
+static double tta_of(const struct report *r, const struct run_summary *s)
+{
+    (void)r;
+    return s->tta_accuracy;
+}
+
+static double seconds_of(const struct report *r, const struct run_summary *s)
+{
+    (void)r;
+    return s->seconds;
+}
+
+static double speed_of(const struct report *r, const struct run_summary *s)
+{
+    (void)r;
+    return s->images_per_second;
+}
+
+static struct report_spread spread(const struct report *r, const struct report_group *g,
+                                   double (*value)(const struct report *,
+                                                   const struct run_summary *))
+{
+    double *x = xmalloc(g->count * sizeof *x);
+    size_t n = 0;
+    for (size_t i = 0; i < g->count; i++) {
+        const struct report_run *run = &r->runs[g->runs[i]];
+        double v = value(r, &run->summary);
+        if (run->counted && isfinite(v))
+            x[n++] = v;
+    }
+    struct report_spread s = {stats_mean(x, n), stats_sd(x, n), n};
+    free(x);
+    return s;
+}
+
+/* Diverged and failed runs have no result; unfinished ones count only while none has finished. */
+static void summarise(struct report *r, struct report_group *g)
+{
+    bool finished = false;
+    for (size_t i = 0; i < g->count; i++) {
+        enum run_state state = r->runs[g->runs[i]].summary.state;
+        g->diverged += state == RUN_DIVERGED;
+        g->failed += state == RUN_FAILED || state == RUN_DEAD;
+        g->running += state == RUN_RUNNING;
+        finished |= state == RUN_FINISHED;
+    }
+    for (size_t i = 0; i < g->count; i++) {
+        struct report_run *run = &r->runs[g->runs[i]];
+        enum run_state state = run->summary.state;
+        run->group = (size_t)(g - r->groups);
+        run->counted = finished ? state == RUN_FINISHED
+                                : state != RUN_DIVERGED && state != RUN_FAILED;
+    }
+    g->accuracy = spread(r, g, report_accuracy);
+    g->loss = spread(r, g, report_loss);
+    g->tta_accuracy = spread(r, g, tta_of);
+    g->seconds = spread(r, g, seconds_of);
+    g->images_per_second = spread(r, g, speed_of);
+}
+
+/* Best accuracy first, without a number last; then the order given. */
+static int by_accuracy(const void *a, const void *b)
+{
+    const struct report_group *g = a, *h = b;
+    double x = g->accuracy.n ? g->accuracy.mean : -1, y = h->accuracy.n ? h->accuracy.mean : -1;
+    if (x != y)
+        return x < y ? 1 : -1;
+    return (g->runs[0] > h->runs[0]) - (g->runs[0] < h->runs[0]);
+}
+
+/* Reads the curves of the best groups. */
+static void read_series(struct report *r)
+{
+    size_t read = 0;
+    for (r->shown = 0; r->shown < r->group_count && r->shown < REPORT_CURVES; r->shown++) {
+        const struct report_group *g = &r->groups[r->shown];
+        for (size_t i = 0; i < g->count && read < REPORT_CURVE_RUNS; i++, read++) {
+            struct report_run *run = &r->runs[g->runs[i]];
+            struct err e;
+            char path[4096];
+            if (file_join(path, sizeof path, run->summary.path, "metrics.jsonl", &e) ||
+                series_read(&run->series, path, &e))
+                add_text(r, &r->problems, &r->problem_count, e.text);
+        }
+    }
+}
+
+int report_open(struct report *r, const char *const *paths, size_t count, struct err *e)
+{
+    *r = (struct report){.operands = paths, .operand_count = count};
+    for (size_t i = 0; i < count; i++)
+        if (add_path(r, paths[i], e))
+            return -1;
+    for (size_t i = 0; i < r->run_count; i++)
+        if (*r->runs[i].summary.problem)
+            add_text(r, &r->problems, &r->problem_count, r->runs[i].summary.problem);
+    make_groups(r);
+    choose_measure(r);
+    for (size_t g = 0; g < r->group_count; g++)
+        summarise(r, &r->groups[g]);
+    qsort(r->groups, r->group_count, sizeof *r->groups, by_accuracy);
+    for (size_t g = 0; g < r->group_count; g++)
+        for (size_t i = 0; i < r->groups[g].count; i++)
+            r->runs[r->groups[g].runs[i]].group = g;
+    find_varied(r);
+    for (size_t g = 0; g < r->group_count; g++)
+        make_label(r, &r->groups[g]);
+    read_series(r);
+    return 0;
+}
+
+void report_release(struct report *r)
+{
+    for (size_t i = 0; i < r->run_count; i++) {
+        summary_release(&r->runs[i].summary);
+        series_release(&r->runs[i].series);
+    }
+    for (size_t g = 0; g < r->group_count; g++)
+        free(r->groups[g].runs);
+    free(r->runs);
+    free(r->groups);
+    free(r->varied);
+    free(r->folders);
+    free(r->problems);
+    arena_release(&r->memory);
+    *r = (struct report){0};
+}
+
+const struct report_run *report_first(const struct report *r, const struct report_group *g)
+{
+    return &r->runs[g->runs[0]];
+}
+
+const char *report_setting(const struct report *r, const struct report_group *g, const char *key)
+{
+    return value_of(report_first(r, g), key);
+}
+
+bool report_number(const struct report *r, const struct report_group *g, const char *key,
+                   double *value)
+{
+    const char *text = report_setting(r, g, key);
+    char *end;
+    *value = strtod(text, &end);
+    return end != text && !*end;
+}
+
+const char *report_run_name(const struct report_run *run)
+{
+    return *run->summary.name ? run->summary.name : run->summary.id;
+}

@@ -1,0 +1,91 @@
+/* report.h - what a report is about: runs, put together into configurations.
+ *
+ *     paths --> runs (store/summary.h, series) --> groups: runs that differ only in their seed
+ *                                               --> measure, varied settings, warnings
+ *                                               --> sections (report/section.h) --> page
+ *
+ * A report is a pure function of run directories and of the paths as they were given: the same runs
+ * give the same bytes, whenever and wherever it is drawn.
+ */
+#ifndef KILN_REPORT_REPORT_H
+#define KILN_REPORT_REPORT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/arena.h"
+#include "base/err.h"
+#include "report/series.h"
+#include "store/summary.h"
+
+struct report_run {
+    struct run_summary summary;
+    struct series_set series;    /* of runs whose curves are shown; else empty */
+    size_t group;
+    bool counted;                /* enters the means of its group */
+};
+
+/* What runs are compared by: on validation images where every run held some out, else on the test
+ * images. */
+struct report_measure {
+    const char *images;          /* "validation" or "test" */
+    const char *loss_series, *accuracy_series;
+};
+
+/* Mean and sample deviation over the counted runs of a group; NaN where there is none. */
+struct report_spread {
+    double mean, sd;
+    size_t n;
+};
+
+/* Runs of one configuration. */
+struct report_group {
+    const char *label;           /* what tells it from the others; the recipe if nothing does */
+    size_t *runs, count;         /* indices into runs */
+    size_t diverged, failed, running;
+    struct report_spread accuracy, loss, tta_accuracy, seconds, images_per_second;
+};
+
+struct report {
+    struct arena memory;         /* owns labels, lists and texts below */
+    const char *const *operands; /* [operand_count]: the paths, as given; borrowed */
+    size_t operand_count;
+    struct report_run *runs;     /* [run_count], in the order given, folders sorted */
+    size_t run_count;
+    struct report_group *groups; /* [group_count], best first */
+    size_t group_count, shown;   /* the first `shown` have their curves drawn */
+    const char **varied;         /* [varied_count]: settings that differ between groups */
+    size_t varied_count;
+    size_t waiting;              /* trials of sweeps that are not begun */
+    const char **folders;        /* [folder_count]: those among the operands that are no run */
+    size_t folder_count;
+    const char **problems;       /* [problem_count]: what could not be read */
+    size_t problem_count;
+    struct report_measure measure;
+    bool live;                   /* drawn for a page that goes on updating */
+};
+
+enum { REPORT_CURVES = 6, REPORT_CURVE_RUNS = 60 };
+
+/* Reads run directories, the runs in folders of runs, and the trials of sweeps. Fails with
+ * EXIT_DATA if a path is none of these. `r` needs report_release in either case. */
+int report_open(struct report *r, const char *const *paths, size_t count, struct err *e);
+void report_release(struct report *r);
+
+/* The value of a setting of a group ("" if its runs have none). */
+const char *report_setting(const struct report *r, const struct report_group *g, const char *key);
+
+/* The same as a number; false if it is none. */
+bool report_number(const struct report *r, const struct report_group *g, const char *key,
+                   double *value);
+
+double report_loss(const struct report *r, const struct run_summary *s);
+double report_accuracy(const struct report *r, const struct run_summary *s);
+
+/* What a run is called: its name, or the name of its directory. */
+const char *report_run_name(const struct report_run *run);
+
+/* A group's first run. */
+const struct report_run *report_first(const struct report *r, const struct report_group *g);
+
+#endif

@@ -1,0 +1,268 @@
+/* section_training.c - how the runs learnt: loss, accuracy, learning rate, speed. */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "report/curves.h"
+#include "report/figure.h"
+#include "report/html.h"
+#include "report/section.h"
+
+/* One quantity, as training and held-out images show it. */
+struct quantity {
+    const char *steps;           /* measured at every step */
+    const char *points;          /* measured after epochs */
+    double factor;
+};
+
+/* The colour of group g's curves; one group alone uses two, for training and held-out images. */
+static int colour(const struct report *r, size_t g, bool held_out)
+{
+    return r->shown == 1 ? held_out ? 2 : 1 : (int)g + 1;
+}
+
+/* The faint lines behind a mean: every step of every run, or the points of each seed. */
+static void add_raw(json_t *chart, const struct report *r, size_t g, const char *name,
+                    const char *key, double factor, bool held_out, size_t most)
+{
+    const struct report_group *group = &r->groups[g];
+    for (size_t i = 0; i < group->count; i++) {
+        const struct report_run *run = &r->runs[group->runs[i]];
+        const struct series *s = series_find(&run->series, name);
+        if (!s || s->count < 2)
+            continue;
+        double *y = xmalloc(s->count * sizeof *y);
+        char label[256];
+        for (size_t k = 0; k < s->count; k++)
+            y[k] = s->value[k] * factor;
+        const char *seed = summary_setting(&run->summary, "seed");
+        snprintf(label, sizeof label, "%.160s, seed %.40s, raw", key, seed ? seed : "?");
+        chart_add(chart, "raw", label, key, colour(r, g, held_out), s->epoch, y, s->count, most);
+        free(y);
+    }
+}
+
+static void add_curve(json_t *chart, const struct curve *c, const char *role, const char *key,
+                      int number)
+{
+    if (c->n == 0)
+        return;
+    if (c->seeds > 1)
+        chart_add_band(chart, key, key, number, c->x, c->low, c->high, c->n);
+    chart_add(chart, role, key, key, number, c->x, c->mean, c->n, 0);
+}
+
+static size_t raw_curves(const struct report *r)
+{
+    size_t runs = 0;
+    for (size_t g = 0; g < r->shown; g++)
+        runs += r->groups[g].count;
+    return 4 * runs;
+}
+
+static void key_of(const struct report *r, size_t g, const char *images, char key[512])
+{
+    if (r->shown == 1)
+        snprintf(key, 512, "%s images", images);
+    else
+        snprintf(key, 512, "%.400s (%s)", r->groups[g].label, images);
+}
+
+static void add_quantity(json_t *chart, const struct report *r, const struct quantity *q)
+{
+    size_t most = chart_points(raw_curves(r));
+    char key[512];
+    for (size_t g = 0; g < r->shown; g++) {
+        const struct report_group *group = &r->groups[g];
+        struct curve c;
+        curve_windows(&c, r, group, q->steps, curve_window_count(r, group));
+        curve_scale(&c, q->factor);
+        key_of(r, g, "training", key);
+        /* Raw steps of many groups would hide everything else. */
+        if (r->shown == 1)
+            add_raw(chart, r, g, q->steps, key, q->factor, false, most);
+        add_curve(chart, &c, "training", key, colour(r, g, false));
+        curve_release(&c);
+        curve_points(&c, r, group, q->points);
+        curve_scale(&c, q->factor);
+        key_of(r, g, r->measure.images, key);
+        if (group->count > 1)
+            add_raw(chart, r, g, q->points, key, q->factor, true, most);
+        add_curve(chart, &c, "held-out", key, colour(r, g, true));
+        curve_release(&c);
+    }
+}
+
+/* "n = 3 seeds. Band: ..." */
+static void make_notes(const struct report *r, const char *more, char notes[1024])
+{
+    size_t n = r->groups[0].count, most = n;
+    for (size_t g = 0; g < r->shown; g++) {
+        n = r->groups[g].count < n ? r->groups[g].count : n;
+        most = r->groups[g].count > most ? r->groups[g].count : most;
+    }
+    char many[64], shown[128] = "";
+    if (n == most)
+        snprintf(many, sizeof many, "n = %zu run%s%s", n, n == 1 ? "" : "s",
+                 r->shown > 1 ? " a configuration" : "");
+    else
+        snprintf(many, sizeof many, "n = %zu to %zu runs a configuration", n, most);
+    if (r->shown < r->group_count)
+        snprintf(shown, sizeof shown, "The %zu best of %zu configurations. ", r->shown,
+                 r->group_count);
+    snprintf(notes, 1024, "%s%s. %s%s", shown, many,
+             most > 1 ? "Band: mean ± 1 standard deviation over seeds; faint lines: single seeds. "
+                      : "One seed: no spread is known. ",
+             more);
+}
+
+static const char *windows_text(const struct report *r, char text[256])
+{
+    snprintf(text, 256,
+             "Training lines are means over 1/%zu of the run, on augmented images and before each "
+             "update%s.",
+             curve_window_count(r, &r->groups[0]),
+             r->shown == 1 ? "; faint behind them, every step" : "");
+    return text;
+}
+
+static void write_loss(const struct report *r, FILE *out)
+{
+    const struct report_group *best = &r->groups[0];
+    char takeaway[1024], notes[1024], text[256], a[64], alt[256];
+    struct curve c;
+    json_t *chart = chart_new("curves");
+    const struct quantity q = {"train/loss", r->measure.loss_series, 1};
+    add_quantity(chart, r, &q);
+    chart_axis(chart, "x", "epochs", NULL);
+    chart_axis(chart, "y", "loss (mean per image)", NULL);
+    curve_points(&c, r, best, q.points);
+    if (c.n > 1) {
+        size_t least = 0;
+        for (size_t i = 1; i < c.n; i++)
+            least = c.mean[i] < c.mean[least] ? i : least;
+        const char *images = *r->measure.images == 'v' ? "Validation" : "Test";
+        double sd = c.seeds > 1 ? c.high[least] - c.mean[least] : (double)NAN;
+        html_spread(c.mean[least], sd, 1, 4, a);
+        if (least == c.n - 1)
+            snprintf(takeaway, sizeof takeaway, "%s%.300s%s loss falls to the end: %s.",
+                     r->shown > 1 ? best->label : "", r->shown > 1 ? ": " : "", images, a);
+        else
+            snprintf(takeaway, sizeof takeaway, "%s%.300s%s loss is least at epoch %.4g (%s) and "
+                     "rises afterwards.", r->shown > 1 ? best->label : "",
+                     r->shown > 1 ? ": " : "", images, c.x[least], a);
+    } else {
+        snprintf(takeaway, sizeof takeaway, "Loss on training and held-out images.");
+    }
+    curve_release(&c);
+    make_notes(r, windows_text(r, text), notes);
+    snprintf(alt, sizeof alt, "Line chart of the loss over epochs, training and %s images.",
+             r->measure.images);
+    const struct figure f = {"fig-loss", "Loss", takeaway, alt, notes};
+    figure_write(out, r, &f, chart);
+    json_decref(chart);
+}
+
+static void write_accuracy(const struct report *r, FILE *out)
+{
+    const struct report_group *best = &r->groups[0];
+    char takeaway[1024], notes[1024], text[256], a[64], alt[256];
+    json_t *chart = chart_new("curves");
+    const struct quantity q = {"train/accuracy", r->measure.accuracy_series, 100};
+    add_quantity(chart, r, &q);
+    chart_axis(chart, "x", "epochs", NULL);
+    chart_axis(chart, "y", "accuracy (%)", NULL);
+    snprintf(takeaway, sizeof takeaway, "%s%.300s %s %s %% of the %s images%s.",
+             r->shown > 1 ? "Best: " : "", r->shown > 1 ? best->label : "It",
+             best->running ? "now gets" : "ends with",
+             html_spread(best->accuracy.mean, best->accuracy.sd, 100, 4, a), r->measure.images,
+             r->shown > 1 ? " right" : " right");
+    make_notes(r, windows_text(r, text), notes);
+    snprintf(alt, sizeof alt, "Line chart of the accuracy over epochs, training and %s images.",
+             r->measure.images);
+    const struct figure f = {"fig-accuracy", "Accuracy", takeaway, alt, notes};
+    figure_write(out, r, &f, chart);
+    json_decref(chart);
+}
+
+static void write_rate(const struct report *r, FILE *out)
+{
+    char takeaway[1024], notes[1024];
+    json_t *chart = chart_new("curves");
+    double peak = 0, at = 0;
+    for (size_t g = 0; g < r->shown; g++) {
+        const struct series *s = series_find(&report_first(r, &r->groups[g])->series, "opt/lr");
+        if (!s)
+            continue;
+        const char *key = r->shown == 1 ? "learning rate" : r->groups[g].label;
+        chart_add(chart, "plain", key, key, (int)g + 1, s->epoch, s->value, s->count, 400);
+        for (size_t i = 0; g == 0 && i < s->count; i++) {
+            if (s->value[i] > peak) {
+                peak = s->value[i];
+                at = s->epoch[i];
+            }
+        }
+    }
+    chart_axis(chart, "x", "epochs", NULL);
+    chart_axis(chart, "y", "learning rate", NULL);
+    snprintf(takeaway, sizeof takeaway, "The schedule peaks at %.3g, in epoch %.3g.", peak, at);
+    make_notes(r, "The rate of each step, the same for all seeds.", notes);
+    const struct figure f = {"fig-rate", "Learning rate", takeaway,
+                             "Line chart of the learning rate over epochs.", notes};
+    figure_write(out, r, &f, chart);
+    json_decref(chart);
+}
+
+static void write_speed(const struct report *r, FILE *out)
+{
+    char takeaway[1024], notes[1024], a[64];
+    json_t *chart = chart_new("curves");
+    for (size_t g = 0; g < r->shown; g++) {
+        const struct report_group *group = &r->groups[g];
+        const char *key = r->shown == 1 ? "training speed" : group->label;
+        struct curve c;
+        double batch;
+        if (!report_number(r, group, "batch", &batch))
+            continue;
+        curve_windows(&c, r, group, "perf/step_seconds", curve_window_count(r, group));
+        for (size_t i = 0; i < c.n; i++) {
+            double share = (c.high[i] - c.mean[i]) / c.mean[i];
+            c.mean[i] = batch / c.mean[i];
+            c.low[i] = fmax(c.mean[i] * (1 - share), 0);
+            c.high[i] = c.mean[i] * (1 + share);
+        }
+        add_curve(chart, &c, "plain", key, (int)g + 1);
+        curve_release(&c);
+    }
+    chart_axis(chart, "x", "epochs", NULL);
+    chart_axis(chart, "y", "training images per second", NULL);
+    json_object_set_new(json_object_get(json_object_get(json_object_get(chart, "options"),
+                                                        "scales"), "y"),
+                        "beginAtZero", json_true());
+    snprintf(takeaway, sizeof takeaway, "%.300s trains at %s images a second.",
+             r->shown > 1 ? r->groups[0].label : "The run",
+             html_spread(r->groups[0].images_per_second.mean, r->groups[0].images_per_second.sd, 1,
+                         3, a));
+    make_notes(r, "Images of a batch over the mean time of its step; evaluation left out.", notes);
+    const struct figure f = {"fig-speed", "Speed", takeaway,
+                             "Line chart of training images per second over epochs.", notes};
+    figure_write(out, r, &f, chart);
+    json_decref(chart);
+}
+
+static void write(const struct report *r, FILE *out)
+{
+    bool any = false;
+    for (size_t i = 0; i < r->run_count; i++)
+        any |= r->runs[i].series.count > 0;
+    if (!any)
+        return;
+    fputs("<div class=\"grid\">\n", out);
+    write_loss(r, out);
+    write_accuracy(r, out);
+    write_rate(r, out);
+    write_speed(r, out);
+    fputs("</div>\n", out);
+}
+
+const struct report_section section_training = {"training", "Training", write};

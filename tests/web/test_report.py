@@ -1,0 +1,120 @@
+"""test_report.py - kiln report as a file: the same bytes, nothing from outside, names unharmed."""
+import html
+import json
+import pathlib
+import re
+import shutil
+import sys
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "cli"))
+import harness  # noqa: E402
+
+NASTY = "\"><script>alert(1)</script>' & 🔥 größe"
+
+
+class Report(harness.Case):
+    def page(self, *args, **more):
+        self.kiln("report", *args, "--out", "page.html", **more)
+        return self.read("page.html")
+
+    def text(self, page):
+        """What a reader sees, without tags and entities."""
+        page = re.sub(r"<(script|style).*?</\1>", " ", page, flags=re.S)
+        return " ".join(html.unescape(re.sub(r"<[^>]*>", " ", page)).split())
+
+    def test_seeds__are_averaged_and_drawn_the_same_every_time(self):
+        results = [self.train("--seed", str(seed), out=f"run{seed}") for seed in (1, 2, 3)]
+        page = self.page("run1", "run2", "run3")
+        self.assertEqual(page, self.page("run1", "run2", "run3"))
+        accuracies = [100 * r["test_accuracy"] for r in results]
+        mean = sum(accuracies) / 3
+        sd = (sum((a - mean) ** 2 for a in accuracies) / 2) ** 0.5
+        said = re.search(r"tiny reaches (\S+) ± (\S+) % test accuracy .*n = 3 runs",
+                         self.text(page))
+        self.assertAlmostEqual(float(said[1]), mean, places=1)
+        self.assertAlmostEqual(float(said[2]), sd, places=1)
+        self.assertNotIn("Few seeds", page)
+        self.assertNotRegex(page, r'(src|href)="(https?:)?//')
+
+    def test_one_run__says_what_is_not_known(self):
+        self.train()
+        page = self.page("run")
+        self.assertIn("one run, so its spread is not known", self.text(page))
+        self.assertIn("Few seeds", page)
+        charts = re.findall(r'<script type="application/json">(.*?)</script>', page)
+        self.assertEqual(len(charts), 4)
+        loss = json.loads(charts[0])["data"]["datasets"]
+        steps = [r["train/loss"] for r in self.records() if r["kind"] == "train"]
+        raw = next(s for s in loss if s["role"] == "raw")
+        self.assertEqual([round(v, 4) for v in raw["xy"][1::2]], [round(v, 4) for v in steps])
+
+    def test_configurations__are_compared_and_their_differences_named(self):
+        for lr in ("0.01", "0.1", "0.4"):
+            for seed in ("1", "2"):
+                self.train("--lr", lr, "--seed", seed, out=f"runs/lr{lr}-{seed}")
+        text = self.text(self.page("runs"))
+        self.assertIn("Best of 3 configurations: lr ", text)
+        self.assertIn("6 runs of 3 configurations", text)
+        self.assertIn("Loss against lr", text)
+
+    def test_names__pass_through_unharmed(self):
+        self.train("--set", "name=" + NASTY, out="run")
+        shutil.move(self.folder / "run", self.folder / "a <i> 'b'")
+        page = self.page("a <i> 'b'")
+        self.assertNotIn("<script>alert", page)
+        self.assertNotIn("<i>", page)
+        self.assertIn(NASTY, html.unescape(page))
+        self.assertIn("kiln report 'a <i> '\\''b'\\''' --out", html.unescape(page))
+
+    def test_other_bits_of_the_same_run__are_a_warning(self):
+        self.train(out="one")
+        shutil.copytree(self.folder / "one", self.folder / "two")
+        self.assertNotIn("Not the same bits", self.page("one", "two"))
+        manifest = json.loads(self.read("two/manifest.json"))
+        manifest["result"]["weights_hash"] = "0" * 64
+        self.write("two/manifest.json", json.dumps(manifest))
+        self.assertIn("Not the same bits", self.page("one", "two"))
+
+    def test_a_diverged_run__is_a_result_but_in_no_mean(self):
+        good = self.train(out="good")
+        shutil.copytree(self.folder / "good", self.folder / "bad")
+        for name, key in (("manifest.json", "result"), ("status.json", None)):
+            value = json.loads(self.read("bad/" + name))
+            (value[key] if key else value)["reason" if key else "state"] = "diverged"
+            self.write("bad/" + name, json.dumps(value))
+        text = self.text(self.page("good", "bad"))
+        self.assertIn("1 of 2 runs diverged", text)
+        self.assertIn(f"reaches {100 * good['test_accuracy']:.2f} % test accuracy", text)
+
+    def test_damaged_and_missing_files__are_told(self):
+        self.train()
+        self.fails(3, "there is no 'nothing'", "report", "nothing")
+        (self.folder / "empty").mkdir()
+        self.fails(3, "is no run directory and holds none", "report", "empty")
+        self.fails(2, "did you mean 'training'", "report", "run", "--only", "trainng")
+        with open(self.folder / "run/metrics.jsonl", "a") as f:
+            f.write("rubbish\n")
+        self.assertIn("Damaged records", self.page("run"))
+
+    def test_a_long_run__stays_below_two_megabytes(self):
+        self.train()
+        with open(self.folder / "run/metrics.jsonl", "w") as f:
+            for step in range(1, 60001):
+                f.write(json.dumps({"v": 1, "kind": "train", "step": step, "epoch": step / 1000,
+                                    "train/loss": 2 + (step * 7919 % 1000) / 1e3,
+                                    "train/accuracy": (step * 31 % 997) / 997, "opt/lr": step / 6e4,
+                                    "perf/step_seconds": 0.01 + step % 7 / 1e3}) + "\n")
+        page = self.page("run")
+        self.assertLess(len(page), 2_000_000)
+
+    def test_only__leaves_out_the_rest_and_json_counts(self):
+        self.train()
+        page = self.page("run", "--only", "training")
+        self.assertIn('id="training"', page)
+        self.assertNotIn('id="provenance"', page)
+        told = self.json("report", "run", "--out", "x.html")
+        self.assertEqual((told["report"], told["runs"], told["configurations"]), ("x.html", 1, 1))
+
+
+if __name__ == "__main__":
+    harness.main()
