@@ -1,0 +1,58 @@
+/* tile_lines_plain.h - tile_lines.h in plain C. Included by tile_lines.h alone. */
+#ifndef KILN_KERNELS_TILE_LINES_PLAIN_H
+#define KILN_KERNELS_TILE_LINES_PLAIN_H
+
+#include <float.h>
+#include <math.h>
+#include <string.h>
+
+static inline uint16_t line_bf16(float v)
+{
+    if (fabsf(v) < FLT_MIN)
+        v = copysignf(0, v);
+    uint32_t bits;
+    memcpy(&bits, &v, sizeof bits);
+    if (isnan(v))
+        return (uint16_t)(bits >> 16 | 0x40);
+    return (uint16_t)((bits + 0x7fff + (bits >> 16 & 1)) >> 16);
+}
+
+static inline void line_round(void *out, const float *low, const float *high, const float *bias)
+{
+    uint16_t *line = out;
+    for (int j = 0; j < 16; j++) {
+        line[j] = line_bf16(low[j] + bias[j]);
+        line[16 + j] = line_bf16(high[j] + bias[16 + j]);
+    }
+}
+
+static inline void tile_transpose(const void *tile, int images, void *out)
+{
+    const uint16_t(*from)[32] = (const uint16_t(*)[32])tile;
+    uint16_t(*to)[32] = out;
+    for (int c = 0; c < 32; c++)
+        for (int i = 0; i < 32; i++)
+            to[c][i] = i < images ? from[i][c] : 0;
+}
+
+static inline void tile_pair(const void *tile, int images, void *out)
+{
+    const uint16_t(*from)[32] = (const uint16_t(*)[32])tile;
+    uint16_t(*to)[16][32] = out;
+    for (int h = 0; h < 2; h++)
+        for (int i = 0; i < 32; i++)
+            for (int j = 0; j < 16; j++)
+                to[h][i / 2][2 * j + i % 2] = i < images ? from[i][tile_pair_channel(h, j)] : 0;
+}
+
+static inline void line_weights(const float *w, size_t step, size_t next, unsigned even,
+                                unsigned odd, void *out)
+{
+    uint16_t *line = out;
+    for (size_t j = 0; j < 16; j++) {
+        line[2 * j] = even >> j & 1 ? line_bf16(w[j * step]) : 0;
+        line[2 * j + 1] = odd >> j & 1 ? line_bf16(w[j * step + next]) : 0;
+    }
+}
+
+#endif

@@ -1,0 +1,88 @@
+/* tile_lines_vector.h - tile_lines.h in AVX-512 with bf16. Included by tile_lines.h alone. */
+#ifndef KILN_KERNELS_TILE_LINES_VECTOR_H
+#define KILN_KERNELS_TILE_LINES_VECTOR_H
+
+#include <immintrin.h>
+
+#define TILE_INLINE static inline __attribute__((always_inline))
+#define TILE_UNROLL _Pragma("GCC unroll 32")
+
+TILE_INLINE void line_round(void *out, const float *low, const float *high, const float *bias)
+{
+    __m512 l = _mm512_add_ps(_mm512_load_ps(low), _mm512_load_ps(bias));
+    __m512 h = _mm512_add_ps(_mm512_load_ps(high), _mm512_load_ps(bias + 16));
+    _mm512_store_si512(out, (__m512i)_mm512_cvtne2ps_pbh(h, l));
+}
+
+TILE_INLINE __m512i tile_image(const char *tile, int image, int images)
+{
+    return image < images ? _mm512_load_si512(tile + image * LINE) : _mm512_setzero_si512();
+}
+
+/* Columns 8L+4h+j of part L of a line, j < 4, for all 32 images: the 4 x 32 numbers of each part
+ * become 4 rows, in three interleaving steps, and the parts change places with the images. */
+TILE_INLINE void transpose_half(const __m512i pair[16], int h, char *out)
+{
+    __m512i two[16], four[16];
+    TILE_UNROLL for (int i = 0; i < 8; i++) {
+        two[2 * i] = _mm512_unpacklo_epi32(pair[2 * i], pair[2 * i + 1]);
+        two[2 * i + 1] = _mm512_unpackhi_epi32(pair[2 * i], pair[2 * i + 1]);
+    }
+    TILE_UNROLL for (int i = 0; i < 4; i++) {
+        TILE_UNROLL for (int e = 0; e < 2; e++) {
+            __m512i first = two[4 * i + e], second = two[4 * i + 2 + e];
+            four[4 * i + 2 * e] = _mm512_unpacklo_epi64(first, second);
+            four[4 * i + 2 * e + 1] = _mm512_unpackhi_epi64(first, second);
+        }
+    }
+    /* four[4i+j], part L: channel 8L+4h+j of images 8i..8i+7 */
+    TILE_UNROLL for (int j = 0; j < 4; j++) {
+        __m512i a = _mm512_shuffle_i32x4(four[j], four[4 + j], 0x44);
+        __m512i b = _mm512_shuffle_i32x4(four[j], four[4 + j], 0xee);
+        __m512i c = _mm512_shuffle_i32x4(four[8 + j], four[12 + j], 0x44);
+        __m512i d = _mm512_shuffle_i32x4(four[8 + j], four[12 + j], 0xee);
+        char *row = out + (4 * h + j) * LINE;
+        _mm512_store_si512(row, _mm512_shuffle_i32x4(a, c, 0x88));
+        _mm512_store_si512(row + 8 * LINE, _mm512_shuffle_i32x4(a, c, 0xdd));
+        _mm512_store_si512(row + 16 * LINE, _mm512_shuffle_i32x4(b, d, 0x88));
+        _mm512_store_si512(row + 24 * LINE, _mm512_shuffle_i32x4(b, d, 0xdd));
+    }
+}
+
+TILE_INLINE void tile_transpose(const void *tile, int images, void *out)
+{
+    __m512i low[16], high[16]; /* parts L: channels 8L..8L+3 and 8L+4..8L+7 of images 2i, 2i+1 */
+    TILE_UNROLL for (int i = 0; i < 16; i++) {
+        __m512i a = tile_image(tile, 2 * i, images), b = tile_image(tile, 2 * i + 1, images);
+        low[i] = _mm512_unpacklo_epi16(a, b);
+        high[i] = _mm512_unpackhi_epi16(a, b);
+    }
+    transpose_half(low, 0, out);
+    transpose_half(high, 1, out);
+}
+
+TILE_INLINE void tile_pair(const void *tile, int images, void *out)
+{
+    TILE_UNROLL for (int i = 0; i < 16; i++) {
+        __m512i a = tile_image(tile, 2 * i, images), b = tile_image(tile, 2 * i + 1, images);
+        char *row = (char *)out + i * LINE;
+        _mm512_store_si512(row, _mm512_unpacklo_epi16(a, b));
+        _mm512_store_si512(row + 16 * LINE, _mm512_unpackhi_epi16(a, b));
+    }
+}
+
+TILE_INLINE void line_weights(const float *w, size_t step, size_t next, unsigned even,
+                              unsigned odd, void *out)
+{
+    const __m512i count =
+        _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+    const __m512i at = _mm512_mullo_epi32(count, _mm512_set1_epi32((int)step));
+    const __m512 zero = _mm512_setzero_ps();
+    __m512 a = _mm512_mask_i32gather_ps(zero, (__mmask16)even, at, w, 4);
+    __m512 b = _mm512_mask_i32gather_ps(zero, (__mmask16)odd, at, w + next, 4);
+    __m512i low = _mm512_cvtepu16_epi32((__m256i)_mm512_cvtneps_pbh(a));
+    __m512i high = _mm512_cvtepu16_epi32((__m256i)_mm512_cvtneps_pbh(b));
+    _mm512_store_si512(out, _mm512_or_si512(low, _mm512_slli_epi32(high, 16)));
+}
+
+#endif
