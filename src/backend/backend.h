@@ -34,6 +34,7 @@ struct conv_rates {
     double gather, outer;         /* direct: forward and backward-data; backward-weights */
     double product, product_outer; /* the same of Winograd, between its transforms */
     double lines;
+    double tiles, tiles_outer;    /* the same of direct in tile registers; 0 without them */
 };
 
 struct backend_options {

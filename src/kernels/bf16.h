@@ -1,5 +1,5 @@
 /* bf16.h - the numbers of bf16 maps: the upper half of a float, so its range with 8 bits of
- * precision (a relative rounding error of at most 2^-9). A struct, so that nothing converts
+ * precision (a relative rounding error of at most 2^-8). A struct, so that nothing converts
  * unseen.
  */
 #ifndef KILN_KERNELS_BF16_H

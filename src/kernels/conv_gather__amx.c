@@ -11,8 +11,8 @@
  *        tap 2 (reg. 6)           0   1   2   3
  *
  * An accumulator gets its taps in the order 0, 1, 2 whatever the number of pixels, so cutting a row
- * differently changes no bit. Rounding and storing the outputs of the call before is spread over the
- * loop, a few lines after each group of products: it runs while the multiplier works. */
+ * differently changes no bit. Rounding and storing the outputs of the call before is spread over
+ * the loop, a few lines after each group of products: it runs while the multiplier works. */
 #include "kernels/conv_tiles.h"
 
 #include <assert.h>
@@ -129,7 +129,10 @@ INLINE void row_quarter(const int count, const int first, const int end,
                 if (count > 1)
                     TILE_DOT(1, 7, 4);
             }
-            store_two(output);
+            if (output->next < output->count)
+                store_two(output);
+            else
+                TILE_NUDGE();
             if (first <= 2 && 2 < end) {
                 TILE_LOAD(7, a + 2 * step, LINE);
                 TILE_DOT(0, 7, 6);
@@ -179,7 +182,9 @@ INLINE void row_of(const int count, const int first, const int end, struct tile_
         row_quarter(count, first, end, p, half * HALF, p->w, sums, &output);
         row_quarter(count, first, end, p, half * HALF, p->w + w_half, sums + HIGH, &output);
         store_rest(&output);
-        run->output = (struct tile_output){.sums = sums, .bias = p->bias, .y = p->y + half * HALF,
+        run->output = (struct tile_output){.sums = sums,
+                                           .bias = p->bias,
+                                           .y = p->y + half * HALF,
                                            .step = p->y_pixel,
                                            .count = (unsigned)count * TILE_ROWS};
         run->current ^= 1;

@@ -68,8 +68,10 @@ static void outer_pixels(const struct tile_outer *o, const char *x, const char *
     const char *a = x + (ptrdiff_t)(o->column + q) * (ptrdiff_t)o->x_pixel;
     const char *b = dy + (size_t)q * o->dy_pixel;
 #pragma GCC unroll 1
-    for (; q < inside; q++, a += o->x_pixel, b += o->dy_pixel)
+    for (; q < inside; q++, a += o->x_pixel, b += o->dy_pixel) {
         outer_pixel(EVERY_TAP, a, o->x_pixel, b);
+        TILE_NUDGE();
+    }
     for (; q < o->pixels; q++, a += o->x_pixel, b += o->dy_pixel)
         outer_pixel(taps_inside(o->column + q, o->x_width), a, o->x_pixel, b);
 }

@@ -16,6 +16,7 @@
 #define KILN_KERNELS_KERNELS_H
 
 #include "kernels/conv.h"
+#include "kernels/conv_tiles.h"
 #include "kernels/layout.h"
 #include "kernels/pointwise.h"
 #include "kernels/tier.h"
@@ -25,6 +26,7 @@ struct kernels {
     enum precision precision;
     struct conv_kernels conv;
     struct pointwise_kernels pointwise;
+    struct conv_tile_kernels tiles; /* bf16 on the tier that has them; otherwise all NULL */
 };
 
 /* The precision that "auto" means on a tier; any other is returned as it is. */

@@ -94,6 +94,9 @@ void kernels_init(struct kernels *k, enum tier tier, enum precision precision)
     k->precision = precision;
     conv_kernels_init(&k->conv, precision);
     pointwise_kernels_init(&k->pointwise, precision);
+    k->tiles = (struct conv_tile_kernels){0};
+    if (precision == PRECISION_BF16 && tier >= TIER_AMX)
+        conv_tiles_init(&k->tiles);
     if (precision != PRECISION_FP32)
         return;
     if (k->tier >= TIER_AVX2) {

@@ -10,8 +10,8 @@
  *      acc  16 rows of 16 floats
  *
  * In a file compiled for AMX these are the instructions. In a file compiled without, they are the
- * plain C of tile_plain.h, which the tests link: the source of a kernel is the same in both, so that
- * its indexing is tested on machines without AMX too.
+ * plain C of tile_plain.h, which the tests link: the source of a kernel is the same in both, so
+ * that its indexing is tested on machines without AMX too.
  *
  * Registers are named by literal numbers 0 to 7 (they are part of the instruction). Their contents
  * belong to a thread and live from TILE_CONFIGURE to TILE_RELEASE; a thread that holds none is

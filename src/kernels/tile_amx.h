@@ -36,4 +36,14 @@
 /* Register acc += a * b, as tile.h says. */
 #define TILE_DOT(acc, a, b) _tile_dpbf16ps(acc, a, b)
 
+/* Two multiply-adds that nobody reads. On a Granite Rapids processor loops of tile products that
+ * wait for the second-level cache ran 10 to 25 % faster with a pair of them every 6 to 12 products,
+ * in 4 of 4 interleaved comparisons; integer instructions and stores in their place did nothing.
+ * Why is not known. The accumulators grow to 2^24 and stay there. */
+#define TILE_NUDGE()                                                                               \
+    __asm__ volatile("vfmadd231ps %0, %0, %%zmm30\n\tvfmadd231ps %0, %0, %%zmm31"                  \
+                     :                                                                             \
+                     : "v"(_mm512_set1_ps(1))                                                      \
+                     : "xmm30", "xmm31")
+
 #endif

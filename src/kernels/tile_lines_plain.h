@@ -4,17 +4,14 @@
 
 #include <float.h>
 #include <math.h>
-#include <string.h>
+#include <stdint.h>
+
+#include "kernels/bf16.h"
+#include "kernels/tile_lines.h"
 
 static inline uint16_t line_bf16(float v)
 {
-    if (fabsf(v) < FLT_MIN)
-        v = copysignf(0, v);
-    uint32_t bits;
-    memcpy(&bits, &v, sizeof bits);
-    if (isnan(v))
-        return (uint16_t)(bits >> 16 | 0x40);
-    return (uint16_t)((bits + 0x7fff + (bits >> 16 & 1)) >> 16);
+    return bf16_from_float(fabsf(v) < FLT_MIN ? copysignf(0, v) : v).bits;
 }
 
 static inline void line_round(void *out, const float *low, const float *high, const float *bias)

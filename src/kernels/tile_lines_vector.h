@@ -3,6 +3,9 @@
 #define KILN_KERNELS_TILE_LINES_VECTOR_H
 
 #include <immintrin.h>
+#include <stddef.h>
+
+#include "kernels/layout.h"
 
 #define TILE_INLINE static inline __attribute__((always_inline))
 #define TILE_UNROLL _Pragma("GCC unroll 32")

@@ -12,6 +12,7 @@
 #define TILE_LOAD(t, p, step) tile_plain_load(TILE_NUMBER(t), p, step)
 #define TILE_STORE(t, p, step) tile_plain_store(TILE_NUMBER(t), p, step)
 #define TILE_DOT(acc, a, b) tile_plain_dot(TILE_NUMBER(acc), TILE_NUMBER(a), TILE_NUMBER(b))
+#define TILE_NUDGE() ((void)0)
 
 /* The instructions take literals only: t must be spelt as one here too. */
 #define TILE_NUMBER(t) ((int)(sizeof(char[(0##t) < 8 ? 1 : -1]) * 0) + (t))

@@ -15,6 +15,7 @@
 
 #include "backend/backend.h"
 #include "base/rng.h"
+#include "kernels/bf16.h"
 
 enum { GUARD = 256, GUARD_BYTE = 0xa5 };
 
@@ -92,7 +93,9 @@ static inline double tiny(const struct backend *b)
 
 static inline double rounded(const struct backend *b, double v)
 {
-    return b->precision == PRECISION_FP64 ? v : (double)(float)v;
+    return b->precision == PRECISION_FP64   ? v
+           : b->precision == PRECISION_BF16 ? (double)bf16_to_float(bf16_from_float((float)v))
+                                            : (double)(float)v;
 }
 
 /* A map of n images, its memory, and its values as doubles [n, c, h, w]. */
@@ -112,14 +115,17 @@ static inline void element_put(struct backend *b, const struct map *m, size_t at
 {
     if (b->precision == PRECISION_FP64)
         ((double *)m->data)[at] = v;
+    else if (b->precision == PRECISION_BF16)
+        ((struct bf16 *)m->data)[at] = bf16_from_float((float)v);
     else
         ((float *)m->data)[at] = (float)v;
 }
 
 static inline double element_at(struct backend *b, const struct map *m, size_t at)
 {
-    return b->precision == PRECISION_FP64 ? ((double *)m->data)[at]
-                                          : (double)((float *)m->data)[at];
+    return b->precision == PRECISION_FP64   ? ((double *)m->data)[at]
+           : b->precision == PRECISION_BF16 ? (double)bf16_to_float(((struct bf16 *)m->data)[at])
+                                            : (double)((float *)m->data)[at];
 }
 
 static inline struct test_map map_new(struct backend *b, int n, int c, int h, int w)

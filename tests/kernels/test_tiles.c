@@ -1,5 +1,5 @@
-/* test_tiles.c - the plain C tile registers against a naive definition, and the shapes that lines are
- * brought into for them. */
+/* test_tiles.c - the plain C tile registers against a naive definition, and the shapes that lines
+ * are brought into for them. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -108,7 +108,7 @@ static void test_tiles__a_product_is_what_the_manual_says(void **state)
     }
 }
 
-/* Whole numbers, exact in any order: the products are those of matrices, rows of a by pairs of b. */
+/* Whole numbers, exact in any order: a product of matrices, rows of a by pairs of b. */
 static void test_tiles__a_product_is_a_matrix_product(void **state)
 {
     (void)state;

@@ -1,5 +1,5 @@
-/* tile_kernels.c - see tile_kernels.h. In this folder the names of the initialisers are those of the
- * plain ones (tests/CMakeLists.txt), so the program's are reached through its own table. */
+/* tile_kernels.c - see tile_kernels.h. In this folder the names of the initialisers are those of
+ * the plain ones (tests/CMakeLists.txt), so the program's are reached through its own table. */
 #include "tiles/tile_kernels.h"
 
 #include "kernels/kernels.h"

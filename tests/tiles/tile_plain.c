@@ -83,24 +83,27 @@ static float fused(float a, float b, float c)
 void tile_plain_dot(int acc, int a, int b)
 {
     enum { PAIRS = 16, COLUMNS = 16 };
-    float left[TILE_ROWS][2 * PAIRS], right[PAIRS][2 * COLUMNS], sum[TILE_ROWS][COLUMNS];
-    uint16_t half[TILE_ROWS][2 * PAIRS];
-    memcpy(half, rows_of(a), sizeof half);
-    for (int i = 0; i < TILE_ROWS; i++)
-        for (int j = 0; j < 2 * PAIRS; j++)
-            left[i][j] = widen(half[i][j]);
-    memcpy(half, rows_of(b), sizeof half);
-    for (int i = 0; i < PAIRS; i++)
-        for (int j = 0; j < 2 * COLUMNS; j++)
-            right[i][j] = widen(half[i][j]);
+    uint16_t left[TILE_ROWS][PAIRS][2], right[PAIRS][COLUMNS][2];
+    float even[PAIRS][COLUMNS], odd[PAIRS][COLUMNS], sum[TILE_ROWS][COLUMNS];
+    memcpy(left, rows_of(a), sizeof left);
+    memcpy(right, rows_of(b), sizeof right);
     memcpy(sum, rows_of(acc), sizeof sum);
+    for (int k = 0; k < PAIRS; k++)
+        for (int n = 0; n < COLUMNS; n++) {
+            even[k][n] = widen(right[k][n][0]);
+            odd[k][n] = widen(right[k][n][1]);
+        }
     for (int m = 0; m < TILE_ROWS; m++) {
-        float part[2 * COLUMNS] = {0}; /* even and odd terms of each column */
-        for (int k = 0; k < PAIRS; k++)
-            for (int n = 0; n < 2 * COLUMNS; n++)
-                part[n] = fused(left[m][2 * k + n % 2], right[k][n], part[n]);
+        float evens[COLUMNS] = {0}, odds[COLUMNS] = {0};
+        for (int k = 0; k < PAIRS; k++) {
+            float first = widen(left[m][k][0]), second = widen(left[m][k][1]);
+            for (int n = 0; n < COLUMNS; n++)
+                evens[n] = fused(first, even[k][n], evens[n]);
+            for (int n = 0; n < COLUMNS; n++)
+                odds[n] = fused(second, odd[k][n], odds[n]);
+        }
         for (int n = 0; n < COLUMNS; n++)
-            sum[m][n] = flush(flush(sum[m][n]) + flush(part[2 * n] + part[2 * n + 1]));
+            sum[m][n] = flush(flush(sum[m][n]) + flush(evens[n] + odds[n]));
     }
     memcpy(rows_of(acc), sum, sizeof sum);
 }

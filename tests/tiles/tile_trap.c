@@ -1,5 +1,5 @@
-/* tile_trap.c - see tile_trap.h. Encodings: Intel Architecture Software Developer's Manual, volume 2,
- * under each instruction; all have a VEX prefix of three bytes.
+/* tile_trap.c - see tile_trap.h. Encodings: Intel Architecture Software Developer's Manual, volume
+ * 2, under each instruction; all have a VEX prefix of three bytes.
  *
  *      byte 0   c4
  *      byte 1   not-R, not-X, not-B, 5 bits: opcode map (2)

@@ -6,7 +6,7 @@
 #include <assert.h>
 #include <string.h>
 
-const struct conv_algorithm *const conv_algorithms[] = {&conv_direct, NULL};
+const struct conv_algorithm *const conv_algorithms[] = {&conv_direct, &conv_amx, NULL};
 
 static void assert_shape(const struct conv_shape *s)
 {

@@ -60,6 +60,7 @@ struct conv_algorithm {
 extern const struct conv_algorithm *const conv_algorithms[];
 
 extern const struct conv_algorithm conv_direct;
+extern const struct conv_algorithm conv_amx; /* where the table of kernels has those of tiles */
 
 /* The rates that are built in for the kernels of a tier. */
 struct conv_rates conv_builtin_rates(enum tier tier, enum precision precision);

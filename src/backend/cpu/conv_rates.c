@@ -6,13 +6,14 @@
 
 #include "backend/cpu/conv_algorithm.h"
 
-/* Multiply-adds a second: gather, outer, product, product_outer; lines a second. */
+/* Multiply-adds a second: gather, outer, product, product_outer; lines a second; tiles,
+ * tiles_outer: those were measured with a prototype on a Granite Rapids processor. */
 static const struct conv_rates fp32[TIER_COUNT] = {
     [TIER_REF] = {1e9, 1e9, 1e9, 1e9, 1e7},
     [TIER_AVX2] = {55e9, 55e9, 52e9, 52e9, 3e8},
     [TIER_AVX512] = {57e9, 57e9, 55e9, 55e9, 5e8},
     [TIER_AVX512BF16] = {57e9, 57e9, 55e9, 55e9, 5e8},
-    [TIER_AMX] = {57e9, 57e9, 55e9, 55e9, 5e8},
+    [TIER_AMX] = {57e9, 57e9, 55e9, 55e9, 5e8, 1050e9, 800e9},
 };
 
 struct conv_rates conv_builtin_rates(enum tier tier, enum precision precision)
