@@ -52,6 +52,8 @@ struct backend {
     int threads;
     size_t real_bytes;    /* sizeof P */
     const char *convolution; /* which algorithms plans shall take (nn/convolutions.h); borrowed */
+    bool shares_memory;   /* host memory is device memory: what is only read need not be copied */
+    size_t scratch_bytes; /* what the backend holds for itself */
 };
 
 /* An activation map of the batch: [n, h, w, c] in the layout of kernels/layout.h. */

@@ -144,6 +144,11 @@ static size_t big_round(size_t bytes)
     return (bytes + HUGE_PAGE - 1) / HUGE_PAGE * HUGE_PAGE;
 }
 
+size_t big_bytes(size_t bytes)
+{
+    return big_round(bytes ? bytes : 1);
+}
+
 void *big_new(size_t bytes, const char *what, struct err *e)
 {
     atomic_fetch_add_explicit(&calls, 1, memory_order_relaxed);

@@ -42,6 +42,9 @@ void *xrealloc(void *p, size_t bytes);
 void *big_new(size_t bytes, const char *what, struct err *e);
 void big_free(void *p, size_t bytes);
 
+/* Bytes of memory that such a block takes: whole huge pages. */
+size_t big_bytes(size_t bytes);
+
 /* Counts calls of arena_alloc, x*alloc and big_new since the program started: the test that the
  * training step allocates nothing reads it. */
 size_t alloc_count(void);

@@ -9,6 +9,7 @@
 
 #include "base/arena.h"
 #include "base/clock.h"
+#include "base/process.h"
 #include "base/rng.h"
 #include "cli/chart.h"
 #include "cli/cli.h"
@@ -117,8 +118,8 @@ out:
     return status;
 }
 
-static int print_json(const struct config *c, const struct train_estimate *size, double rate,
-                      double seconds, struct err *e)
+static int print_json(const struct config *c, const struct train_estimate *size, size_t program,
+                      double rate, double seconds, struct err *e)
 {
     json_t *o = json_object(), *keys = json_object();
     for (const struct option_def *d = config_options; d->name; d++) {
@@ -132,6 +133,7 @@ static int print_json(const struct config *c, const struct train_estimate *size,
     json_object_set_new(o, "parameters", json_integer((json_int_t)size->parameters));
     json_object_set_new(o, "training_macs", json_number(size->training_macs));
     json_object_set_new(o, "memory_bytes", json_integer((json_int_t)size->memory));
+    json_object_set_new(o, "resident_bytes", json_integer((json_int_t)(size->memory + program)));
     json_object_set_new(o, "images_per_second", json_number(rate));
     json_object_set_new(o, "seconds", json_number(seconds));
     return cli_print_json(o, e);
@@ -141,6 +143,7 @@ int dryrun_print(const struct config *c, bool json, struct err *e)
 {
     struct train_estimate size;
     double rate;
+    size_t program = process_resident();
     if (estimate(c, &size, e) || measure(c, &rate, e))
         return -1;
     uint64_t steps = size.total_steps;
@@ -148,7 +151,7 @@ int dryrun_print(const struct config *c, bool json, struct err *e)
         steps = (uint64_t)c->steps;
     double seconds = (double)steps * c->batch / rate;
     if (json)
-        return print_json(c, &size, rate, seconds, e);
+        return print_json(c, &size, program, rate, seconds, e);
     options_print_ini(config_options, c, stdout);
     printf("\n");
     if (dryrun_draw(c, 66, 10, !chart_unicode(), e))
@@ -157,7 +160,8 @@ int dryrun_print(const struct config *c, bool json, struct err *e)
     progress_duration(seconds, time);
     printf("\n%zu parameters, %.1f M multiply-adds to train on an image\n", size.parameters,
            size.training_macs * 1e-6);
-    printf("about %zu MiB of memory and %s of training (%.0f images/s measured on noise)\n",
-           size.memory >> 20, time, rate);
+    printf("about %zu MiB of memory, resident at most (%zu of them the program itself),\n"
+           "and %s of training (%.0f images/s measured on noise)\n",
+           (size.memory + program) >> 20, program >> 20, time, rate);
     return 0;
 }

@@ -9,6 +9,7 @@
 
 #include "base/cpu.h"
 #include "base/hash.h"
+#include "base/process.h"
 #include "train/trainer.h"
 
 static void set_text(json_t *o, const char *key, const char *text)
@@ -175,6 +176,7 @@ void manifest_end_session(json_t *session, const struct train_result *result, in
     set_count(session, "last_step", result->steps);
     set_text(session, "reason", train_reason_name(result->reason));
     json_object_set_new(session, "exit_status", json_integer(exit_status));
+    set_count(session, "peak_resident_bytes", process_resident_peak());
     if (sentence)
         set_text(session, "error", sentence);
 }

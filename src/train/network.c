@@ -96,10 +96,13 @@ int network_upload(struct network *net, struct image_store *store, const struct 
 {
     struct backend *b = net->backend;
     size_t bytes = split->count * image_bytes(images);
-    uint8_t *pixels = b->ops->memory_new(b, bytes, what, e);
-    if (!pixels)
-        return -1;
-    b->ops->write_bytes(b, pixels, split->pixels, bytes);
+    uint8_t *pixels = split->pixels;
+    if (!b->shares_memory) {
+        pixels = b->ops->memory_new(b, bytes, what, e);
+        if (!pixels)
+            return -1;
+        b->ops->write_bytes(b, pixels, split->pixels, bytes);
+    }
     *store = (struct image_store){
         .pixels = pixels, .c = images->channels, .h = IMAGE_SIDE, .w = IMAGE_SIDE};
     for (int c = 0; c < images->channels; c++) {
@@ -111,7 +114,7 @@ int network_upload(struct network *net, struct image_store *store, const struct 
 
 void network_free_images(struct network *net, struct image_store *store, uint32_t count)
 {
-    if (store->pixels) {
+    if (store->pixels && !net->backend->shares_memory) {
         size_t bytes = (size_t)count * (size_t)(store->c * store->h * store->w);
         net->backend->ops->memory_free(net->backend, (void *)(uintptr_t)store->pixels, bytes);
     }

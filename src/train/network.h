@@ -31,7 +31,8 @@ int network_open(struct network *net, const struct config *c, struct shape input
 int network_start(struct network *net, const struct config *c, const struct images *images,
                   const uint32_t *train, uint32_t count, struct err *e);
 
-/* A split's pixels in device memory, normalised by the training split's mean and deviation. */
+/* A split's pixels in device memory, normalised by the training split's mean and deviation. Where
+ * host memory is device memory, the store borrows the split's own pixels. */
 int network_upload(struct network *net, struct image_store *store, const struct images *images,
                    const struct image_split *split, const char *what, struct err *e);
 void network_free_images(struct network *net, struct image_store *store, uint32_t count);

@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "nn/init.h"
+
 /* Steps of an epoch and of the run. The small term keeps 3.3 epochs of 10 steps at 33. */
 static int count_steps(const struct config *c, uint32_t images, uint64_t *per_epoch,
                        uint64_t *total, struct err *e)
@@ -171,12 +173,50 @@ void trainer_evaluate(struct trainer *t, bool validation, enum tta tta, struct e
     evaluate(&t->evaluator, &set, tta, result, NULL);
 }
 
-/* Bytes of parameters, gradients, state, momentum, and their copies for averaging. */
+/* Bytes of parameters, gradients, state, momentum, the state before a step, and the slow weights;
+ * each is a block of its own. */
 static size_t weight_bytes(const struct graph *g, const struct backend *b, bool averaging)
 {
-    size_t model = 2 * g->params_count + g->state_count;
-    size_t all = model + g->params_count + g->state_count + (averaging ? model : 0);
-    return all * b->real_bytes;
+    size_t params = big_bytes(g->params_count * b->real_bytes);
+    size_t state = big_bytes(g->state_count * b->real_bytes);
+    size_t model = 2 * params + state;
+    return model + params + state + (averaging ? model : 0);
+}
+
+/* The host's copy of what a checkpoint writes beside the weights: momentum and slow weights. */
+static size_t checkpoint_bytes(const struct graph *g, const struct backend *b, bool averaging)
+{
+    return (g->params_count * (averaging ? 2 : 1) + g->state_count) * b->real_bytes;
+}
+
+/* Images with label, place in the order and in the selection; on the device once more. */
+static size_t image_bytes(const struct backend *b, struct shape input, size_t train, size_t test)
+{
+    size_t pixels = (size_t)(input.c * input.h * input.w) * (train + test);
+    return big_bytes(pixels) * (b->shares_memory ? 1 : 2) + (train + test) +
+           train * (1 + 2 * sizeof(uint32_t));
+}
+
+static size_t batch_bytes(const struct config *c)
+{
+    const struct batch *one = NULL;
+    return (size_t)c->batch * (sizeof *one->views + sizeof *one->labels + sizeof *one->losses +
+                               sizeof *one->hits);
+}
+
+/* The most at any one time: while training, or at the start, when no step has touched the plans yet
+ * and whitening looks at images in double precision. */
+static size_t all_bytes(const struct config *c, const struct graph *g, struct backend *b,
+                        struct shape input, size_t train, size_t test)
+{
+    bool averaging = c->average != AVERAGE_NONE;
+    size_t start = (size_t)init_images_wanted(g) * (size_t)(input.c * input.h * input.w) *
+                   sizeof(double);
+    size_t steps = big_bytes(plan_bytes(g, b, c->batch, PLAN_TRAIN)) +
+                   big_bytes(evaluator_bytes(g, b)) + big_bytes(b->scratch_bytes) +
+                   checkpoint_bytes(g, b, averaging) + batch_bytes(c);
+    return weight_bytes(g, b, averaging) + image_bytes(b, input, train, test) +
+           (start > steps ? start : steps);
 }
 
 int trainer_estimate(const struct config *c, struct shape input, int classes, uint32_t train_images,
@@ -191,10 +231,7 @@ int trainer_estimate(const struct config *c, struct shape input, int classes, ui
     if (network_open(&net, c, input, classes, e) || config_check(c, e) ||
         count_steps(c, used, &out->steps_per_epoch, &out->total_steps, e))
         goto out;
-    size_t image = (size_t)(input.c * input.h * input.w);
-    out->memory = weight_bytes(&net.graph, net.backend, c->average != AVERAGE_NONE) +
-                  plan_bytes(&net.graph, net.backend, c->batch, PLAN_TRAIN) +
-                  evaluator_bytes(&net.graph, net.backend) + image * (train_images + test_images);
+    out->memory = all_bytes(c, &net.graph, net.backend, input, train_images, test_images);
     out->parameters = graph_parameters(&net.graph);
     out->training_macs = graph_training_macs(&net.graph);
     out->total_macs = out->training_macs * (double)out->total_steps * c->batch;
@@ -206,10 +243,8 @@ out:
 
 size_t trainer_memory(const struct trainer *t)
 {
-    const struct graph *g = &t->net.graph;
-    struct backend *b = t->net.backend;
-    size_t image = (size_t)(t->train_store.c * t->train_store.h * t->train_store.w);
-    return weight_bytes(g, b, t->slow.params != NULL) +
-           plan_bytes(g, b, t->config.batch, PLAN_TRAIN) + evaluator_bytes(g, b) +
-           image * ((size_t)t->images->train.count + t->images->test.count);
+    const struct images *images = t->images;
+    const struct shape input = {images->channels, IMAGE_SIDE, IMAGE_SIDE};
+    return all_bytes(&t->config, &t->net.graph, t->net.backend, input, images->train.count,
+                     images->test.count);
 }

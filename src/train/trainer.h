@@ -73,7 +73,7 @@ void trainer_evaluate(struct trainer *t, bool validation, enum tta tta, struct e
 /* What a run would take, without data and without big allocations: for --dry-run. */
 struct train_estimate {
     uint64_t steps_per_epoch, total_steps;
-    size_t memory;                /* bytes: parameters, optimiser, plans, images */
+    size_t memory;                /* bytes of all that grows with network, batch and images */
     size_t parameters;
     double training_macs;         /* for one image */
     double total_macs;            /* of the whole run, evaluation left out */
@@ -81,7 +81,9 @@ struct train_estimate {
 int trainer_estimate(const struct config *c, struct shape input, int classes, uint32_t train_images,
                      uint32_t test_images, struct train_estimate *out, struct err *e);
 
-/* Bytes that the trainer holds: parameters, plans, images. */
+/* Bytes that the trainer and its images hold: parameters, gradients, optimiser, averages, plans,
+ * scratch, images on host and device, their order and the batch, and a checkpoint in the making.
+ * The program itself comes on top. */
 size_t trainer_memory(const struct trainer *t);
 
 #endif

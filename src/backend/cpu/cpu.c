@@ -50,6 +50,8 @@ struct backend *backend_cpu_new(const struct backend_options *o, struct err *e)
     b->base.threads = o->threads;
     b->base.real_bytes = precision_real_bytes(precision);
     kernels_init(&b->kernels, tier, precision);
+    b->base.shares_memory = true;
+    b->base.scratch_bytes = (size_t)o->threads * CPU_SCRATCH;
     b->base.convolution = o->convolution ? o->convolution : "auto";
     b->rates = o->rates ? *o->rates : conv_builtin_rates(tier, precision);
     fill_ops(&b->ops);
