@@ -6,7 +6,7 @@
 
 extern const struct command command_train, command_resume, command_eval, command_data,
     command_net, command_schedule, command_doctor, command_verify, command_bench, command_report,
-    command_help, command_completion;
+    command_runs, command_help, command_completion;
 
 static const struct command *const commands[] = {
     &command_train,
@@ -17,6 +17,7 @@ static const struct command *const commands[] = {
     &command_schedule,
     &command_doctor,
     &command_verify,
+    &command_runs,
     &command_bench,
     &command_report,
     &command_help,

@@ -15,6 +15,20 @@ json_t *json_number(double value)
     return isfinite(value) ? json_real(value) : json_null();
 }
 
+json_t *json_text(const char *text)
+{
+    json_t *value = json_string(text);
+    if (value)
+        return value;
+    size_t n = strlen(text);
+    char *ascii = xmalloc(n + 1);
+    for (size_t i = 0; i <= n; i++)
+        ascii[i] = (unsigned char)text[i] < 0x80 ? text[i] : '?';
+    value = json_string(ascii);
+    free(ascii);
+    return value;
+}
+
 /* Only a lack of memory makes dumping fail. */
 static char *dump(const json_t *value, size_t flags)
 {

@@ -10,6 +10,10 @@
 /* A real; JSON has no NaN and no infinity, so those become null. */
 json_t *json_number(double value);
 
+/* A text of any bytes, as names of files are. JSON knows only UTF-8: where the text is none, every
+ * byte beyond ASCII becomes '?'. */
+json_t *json_text(const char *text);
+
 /* One line of text without its newline: floats to 9 significant digits (an fp32 reads back to the
  * same bits). The caller frees. */
 char *json_line(const json_t *value);

@@ -163,12 +163,15 @@ static bool in_range(const struct option_def *o, const union value *v)
     return x >= o->min && x <= o->max;
 }
 
-/* A text must survive the way through config.ini. */
-static int check_text(const char *text, struct err *e)
+/* A text must survive the way through config.ini, unless it has a `max`: it never goes there. */
+static int check_text(const struct option_def *o, const char *text, struct err *e)
 {
-    size_t n = strlen(text);
-    if (n > VALUE_MAX)
-        return err_set(e, EXIT_USAGE, "longer than %d characters", VALUE_MAX);
+    size_t n = strlen(text), longest = o->max > 0 ? (size_t)o->max : VALUE_MAX;
+    assert(longest < OPTION_TEXT_SIZE);
+    if (n > longest)
+        return err_set(e, EXIT_USAGE, "longer than %zu characters", longest);
+    if (o->max > 0)
+        return 0;
     for (const char *p = text; *p; p++) {
         if (iscntrl((unsigned char)*p))
             return err_set(e, EXIT_USAGE, "control characters are not allowed");
@@ -216,7 +219,7 @@ static int parse_value(const struct option_def *o, const char *value, const char
                            value, o->choices);
         return 0;
     case OPTION_TEXT:
-        if (check_text(value, e))
+        if (check_text(o, value, e))
             return err_prefix(e, "%s: %s", origin, o->name);
         return 0;
     }

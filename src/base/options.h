@@ -29,7 +29,8 @@ struct option_def {
     enum option_type type;
     size_t offset;          /* of the member */
     const char *fallback;   /* default, as text */
-    double min, max;        /* inclusive, for INT, SEED, REAL */
+    double min, max;        /* inclusive, for INT, SEED, REAL. TEXT: 0 for what must survive
+                               config.ini; else the longest, in bytes, and any text will do */
     const char *choices;    /* for CHOICE */
     const char *unit;       /* "images", "epochs", ... or NULL */
     const char *group;      /* heading in --help and in config.ini */

@@ -169,6 +169,46 @@ void rundir_close(struct rundir *r)
     r->lock = -1;
 }
 
+/* Empties the open folder `fd`, which is closed, leaving out `last` at its top. Returns 0 or errno
+ * of the first failure. Links are removed, not followed. */
+static int empty_folder(int fd, const char *last)
+{
+    DIR *d = fdopendir(fd);
+    int cause = d ? 0 : errno;
+    if (!d)
+        close(fd);
+    for (struct dirent *entry; d && !cause && (entry = readdir(d));) {
+        const char *name = entry->d_name;
+        if (!strcmp(name, ".") || !strcmp(name, "..") || (last && !strcmp(name, last)))
+            continue;
+        if (unlinkat(fd, name, 0) == 0)
+            continue;
+        cause = errno;
+        int below = openat(fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+        if (below < 0)
+            continue;
+        cause = empty_folder(below, NULL);
+        if (!cause && unlinkat(fd, name, AT_REMOVEDIR))
+            cause = errno;
+    }
+    if (d)
+        closedir(d);
+    return cause;
+}
+
+int rundir_remove(struct rundir *r, struct err *e)
+{
+    char config[4096];
+    if (rundir_path(r, "config.ini", config, e))
+        return -1;
+    int fd = open(r->path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    int cause = fd < 0 ? errno : empty_folder(fd, "config.ini");
+    if (!cause && (unlink(config) || rmdir(r->path)))
+        cause = errno;
+    rundir_close(r);
+    return cause ? err_errno(e, EXIT_FAILED, cause, "cannot remove '%s'", r->path) : 0;
+}
+
 int rundir_path(const struct rundir *r, const char *name, char *path, struct err *e)
 {
     return file_join(path, sizeof r->path, r->path, name, e);

@@ -40,6 +40,10 @@ int rundir_is_locked(const char *path);
 /* Lets go of the lock; safe on a struct with lock -1. */
 void rundir_close(struct rundir *r);
 
+/* Removes the run directory that r has open, with everything in it, and closes r. What makes it a
+ * run directory goes last, so that a removal that was cut short can be done again. */
+int rundir_remove(struct rundir *r, struct err *e);
+
 /* The path of a file in the directory, in path[4096]. */
 int rundir_path(const struct rundir *r, const char *name, char *path, struct err *e);
 

@@ -458,21 +458,6 @@ const char *summary_setting(const struct run_summary *s, const char *key)
     return NULL;
 }
 
-/* Names of files may hold any bytes, JSON only UTF-8. */
-static json_t *any_text(const char *text)
-{
-    json_t *value = json_string(text);
-    if (value)
-        return value;
-    size_t n = strlen(text);
-    char *ascii = xmalloc(n + 1);
-    for (size_t i = 0; i <= n; i++)
-        ascii[i] = (unsigned char)text[i] < 0x80 ? text[i] : '?';
-    value = json_string(ascii);
-    free(ascii);
-    return value;
-}
-
 static bool is_integer(const char *text, json_int_t *integer)
 {
     char *end;
@@ -501,7 +486,7 @@ json_t *summary_value(const char *key, const char *text)
     /* Longer digits than a double holds are a text too: a seed must not change. */
     if (strcmp(key, "name") != 0 && strpbrk(text, ".eE") && is_real(text, &real))
         return json_real(real);
-    return any_text(text);
+    return json_text(text);
 }
 
 static json_t *field_value(const struct run_summary *s, const struct summary_field *f)
@@ -510,7 +495,7 @@ static json_t *field_value(const struct run_summary *s, const struct summary_fie
         return json_number(summary_real(s, f));
     if (f->kind == SUMMARY_COUNT)
         return summary_count(s, f) < 0 ? json_null() : json_integer(summary_count(s, f));
-    return *summary_text(s, f) ? any_text(summary_text(s, f)) : json_null();
+    return *summary_text(s, f) ? json_text(summary_text(s, f)) : json_null();
 }
 
 json_t *summary_json(const struct run_summary *s)

@@ -144,6 +144,24 @@ ssize_t write(int fd, const void *data, size_t bytes)
     return fails_fd("write", fd) ? -1 : next(fd, data, bytes);
 }
 
+ssize_t pwrite64(int fd, const void *data, size_t bytes, off64_t offset)
+{
+    NEXT(pwrite64);
+    return fails_fd("pwrite", fd) ? -1 : next(fd, data, bytes, offset);
+}
+
+int fdatasync(int fd)
+{
+    NEXT(fdatasync);
+    return fails_fd("fdatasync", fd) ? -1 : next(fd);
+}
+
+int ftruncate64(int fd, off64_t length)
+{
+    NEXT(ftruncate64);
+    return fails_fd("ftruncate", fd) ? -1 : next(fd, length);
+}
+
 int fsync(int fd)
 {
     NEXT(fsync);

@@ -1,8 +1,9 @@
 /* fault.h - makes the Nth call that changes a file fail.
  *
  * A shared library that stands before libc: linked into a test program, or preloaded into a whole
- * `kiln train`. It counts open (for writing), write, fsync, rename, mkdir, ftruncate and close on
- * paths that contain a given text, and makes the Nth of them fail. A failing close still closes.
+ * `kiln train`. It counts open (for writing), write, fsync, rename, mkdir, ftruncate and close, in
+ * the forms that kiln and SQLite use, on paths that contain a given text, and makes the Nth of them
+ * fail. A failing close still closes.
  *
  * For preloading: KILN_FAULT_AT=N, KILN_FAULT_PATH=text, KILN_FAULT_ERRNO=number (ENOSPC),
  * KILN_FAULT_SIGNAL=number (the process gets that signal at the Nth call: 9 is a kill -9 at a known
