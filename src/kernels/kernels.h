@@ -20,11 +20,13 @@
 #include "kernels/layout.h"
 #include "kernels/pointwise.h"
 #include "kernels/tier.h"
+#include "kernels/winograd.h"
 
 struct kernels {
     enum tier tier;
     enum precision precision;
     struct conv_kernels conv;
+    struct winograd_kernels winograd;
     struct pointwise_kernels pointwise;
     struct conv_tile_kernels tiles; /* bf16 on the tier that has them; otherwise all NULL */
 };

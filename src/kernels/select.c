@@ -94,6 +94,7 @@ void kernels_init(struct kernels *k, enum tier tier, enum precision precision)
     k->precision = precision;
     conv_kernels_init(&k->conv, precision);
     pointwise_kernels_init(&k->pointwise, precision);
+    winograd_kernels_init(&k->winograd, precision);
     k->tiles = (struct conv_tile_kernels){0};
     if (precision == PRECISION_BF16 && tier >= TIER_AMX)
         conv_tiles_init(&k->tiles);
@@ -102,9 +103,11 @@ void kernels_init(struct kernels *k, enum tier tier, enum precision precision)
     if (k->tier >= TIER_AVX2) {
         conv_kernels_init__avx2(&k->conv);
         pointwise_kernels_init__avx2(&k->pointwise);
+        winograd_kernels_init__avx2(&k->winograd);
     }
     if (k->tier >= TIER_AVX512) {
         conv_kernels_init__avx512(&k->conv);
         pointwise_kernels_init__avx512(&k->pointwise);
+        winograd_kernels_init__avx512(&k->winograd);
     }
 }

@@ -6,7 +6,8 @@
 #include <assert.h>
 #include <string.h>
 
-const struct conv_algorithm *const conv_algorithms[] = {&conv_direct, &conv_amx, NULL};
+const struct conv_algorithm *const conv_algorithms[] = {
+    &conv_direct, &conv_winograd4, &conv_winograd3, &conv_winograd2, &conv_amx, NULL};
 
 static void assert_shape(const struct conv_shape *s)
 {

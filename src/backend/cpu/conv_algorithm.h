@@ -33,6 +33,7 @@ struct conv_work {
 
 struct conv_algorithm {
     const char *name;      /* as the key `convolution` spells it */
+    int tile;              /* Winograd: outputs of its largest tile in one dimension; else 0 */
 
     /* Whether it can compute the pass; the functions below are called only if so. */
     bool (*supports)(const struct cpu_backend *b, const struct conv_shape *s, enum conv_pass pass);
@@ -59,7 +60,7 @@ struct conv_algorithm {
 /* NULL-ended; the first is conv_direct, which supports everything. */
 extern const struct conv_algorithm *const conv_algorithms[];
 
-extern const struct conv_algorithm conv_direct;
+extern const struct conv_algorithm conv_direct, conv_winograd4, conv_winograd3, conv_winograd2;
 extern const struct conv_algorithm conv_amx; /* where the table of kernels has those of tiles */
 
 /* The rates that are built in for the kernels of a tier. */

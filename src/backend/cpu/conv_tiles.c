@@ -1,0 +1,87 @@
+/* conv_tiles.c - tiles, positions, chunks and runs; see conv_winograd.h. */
+#include <assert.h>
+
+#include "backend/cpu/conv_winograd.h"
+
+static void cut(struct tile_axis *t, int outputs, int most)
+{
+    assert(outputs >= WINOGRAD_LEAST && most >= WINOGRAD_LEAST && most <= WINOGRAD_MOST);
+    t->count = (outputs + most - 1) / most;
+    if (outputs / t->count < WINOGRAD_LEAST)
+        t->count = outputs / WINOGRAD_LEAST;
+    t->small = outputs / t->count;
+    t->large_count = outputs % t->count;
+}
+
+void tiling_init(struct tiling *t, int p, int q, int most)
+{
+    cut(&t->rows, p, most);
+    cut(&t->columns, q, most);
+}
+
+static int group_of(const struct tiling *t, const struct position *p)
+{
+    bool tall = p->row < t->rows.large_count, wide = p->column < t->columns.large_count;
+    return tall ? (wide ? 1 : 2) : (wide ? 0 : 3);
+}
+
+void chunk_init(struct chunk *c, const struct tiling *t, int begin, int end)
+{
+    struct position all[CHUNK_POSITIONS];
+    int tiles = tiling_count(t), columns = t->columns.count;
+    c->count = end - begin;
+    assert(c->count <= CHUNK_POSITIONS);
+    for (int i = 0; i < c->count; i++) {
+        int tile = (begin + i) % tiles;
+        all[i] = (struct position){(begin + i) / tiles, tile / columns, tile % columns};
+    }
+    int at = 0;
+    for (int group = 0; group < GROUPS; group++) {
+        c->group_begin[group] = at;
+        for (int i = 0; i < c->count; i++)
+            if (group_of(t, &all[i]) == group)
+                c->at[at++] = all[i];
+    }
+    c->group_begin[GROUPS] = at;
+}
+
+static bool has_point(const struct tile_axis *t, bool large, int point)
+{
+    return winograd_point_set[t->small + large] >> point & 1;
+}
+
+int chunk_runs(const struct chunk *c, const struct tiling *t, int f, int n, struct run runs[RUNS])
+{
+    int count = 0, row = f / WINOGRAD_POINTS, column = f % WINOGRAD_POINTS;
+    for (int group = 0; group < GROUPS; group++) {
+        bool tall = group == 1 || group == 2, wide = group <= 1;
+        int begin = c->group_begin[group], end = c->group_begin[group + 1];
+        if (begin == end || !has_point(&t->rows, tall, row) ||
+            !has_point(&t->columns, wide, column))
+            continue;
+        for (int i = begin; i < end; i++) {
+            int images = cpu_block_images(n, c->at[i].block);
+            if (count > 0 && runs[count - 1].end == i && runs[count - 1].images == images)
+                runs[count - 1].end = i + 1;
+            else
+                runs[count++] = (struct run){i, i + 1, images};
+        }
+    }
+    return count;
+}
+
+void list_pixels(const struct map *m, int lines, int line, int block, int y, int x, int rows,
+                 int columns, const void **pixels)
+{
+    static const _Alignas(LINE) char zeros[TILE];
+    for (int i = y; i < y + rows; i++)
+        for (int j = x; j < x + columns; j++) {
+            bool inside = i >= 0 && i < m->h && j >= 0 && j < m->w;
+            size_t pixel = inside ? ((size_t)block * (size_t)m->h + (size_t)i) * (size_t)m->w +
+                                        (size_t)j
+                                  : 0;
+            *pixels++ = inside ? (const char *)m->data +
+                                     (pixel * (size_t)lines + (size_t)line) * TILE
+                               : zeros;
+        }
+}

@@ -1,0 +1,308 @@
+/* conv_winograd.c - Winograd's convolution on the CPU: packing, forward and backward-data.
+ *
+ * Backward-data is forward from dy with the taps in reverse. For a chunk of positions
+ *
+ *      input transform    map -> V [frequency][position][line of C][32 images]
+ *      for each panel of K:
+ *          products       M [frequency][position][lines][32 images] = V * U
+ *          output         M -> map
+ *
+ * U, the transformed weights, lies as [panel][frequency][c][lines * CB]: the packed form of conv.h
+ * with 36 taps. The products are the gather kernel with one tap; V and M are tiles of layout.h. V
+ * and M of a chunk, private to a worker, stay in its second-level cache or near it; the panel of U
+ * is read once for all rows of the chunk.
+ */
+#include <assert.h>
+#include <string.h>
+
+#include "backend/cpu/conv_winograd.h"
+
+enum {
+    V_BYTES = 5 << 18,          /* of a chunk, about: what the second-level cache holds, and some */
+    TILES_MOST = 64,            /* of a dimension, so that everything can be counted in ints */
+    ITEMS_PER_THREAD = 4        /* at least, where the work can be cut that finely */
+};
+
+/* Positions of a chunk for `lines` lines of channels. */
+static int chunk_positions(int lines)
+{
+    int count = V_BYTES / (WINOGRAD_FREQUENCIES * TILE * lines);
+    return count < 1 ? 1 : min_int(count, CHUNK_POSITIONS);
+}
+
+/* Bytes between frequencies; a line more than they hold, lest they all fall into the same sets of
+ * the caches. */
+static size_t v_step(int positions, int lines)
+{
+    return (size_t)(positions * lines) * TILE + LINE;
+}
+
+static size_t m_step(int positions)
+{
+    return (size_t)(positions * PANEL_LINES) * TILE + LINE;
+}
+
+/* Packing. */
+
+struct pack_job {
+    struct cpu_backend *b;
+    const struct conv_shape *s;
+    enum conv_pass pass;
+    const void *weights;
+    char *packed;
+};
+
+/* The plain packing goes where the last nine frequencies will be, and is transformed in place. */
+static void pack_panel(void *ctx, int panel, int worker)
+{
+    (void)worker;
+    const struct pack_job *j = ctx;
+    const struct conv_shape *s = j->s;
+    const struct kernels *k = &j->b->kernels;
+    enum precision p = j->b->base.precision;
+    int from = conv_from(s, j->pass), first = panel * PANEL_LINES * layout_cb(p);
+    int lines = conv_panel_lines(p, conv_to(s, j->pass), panel);
+    char *u = j->packed + conv_panel_at(&j->b->base, panel, from, WINOGRAD_FREQUENCIES);
+    char *w = u + (size_t)((WINOGRAD_FREQUENCIES - WINOGRAD_TAPS) * from * lines) * LINE;
+    if (j->pass == CONV_BACKWARD_DATA)
+        k->conv.pack_transposed(s->k, s->c, WINOGRAD_TAPS, j->weights, first, lines, w);
+    else
+        k->conv.pack(s->k, s->c, WINOGRAD_TAPS, j->weights, first, lines, w);
+    k->winograd.weights(from, lines, j->pass == CONV_BACKWARD_DATA, u);
+}
+
+static void winograd_pack(struct cpu_backend *b, const struct conv_shape *s, enum conv_pass pass,
+                          const void *weights, void *packed)
+{
+    struct pack_job j = {.b = b, .s = s, .pass = pass, .weights = weights, .packed = packed};
+    cpu_parallel(b, conv_panels(b->base.precision, conv_to(s, pass)), pack_panel, &j);
+}
+
+static size_t winograd_packed_bytes(const struct cpu_backend *b, const struct conv_shape *s,
+                                    enum conv_pass pass)
+{
+    return conv_packed_size(&b->base, conv_to(s, pass), conv_from(s, pass), WINOGRAD_FREQUENCIES);
+}
+
+/* Forward and backward-data. */
+
+struct winograd_job {
+    struct cpu_backend *b;
+    int n;
+    struct tiling tiling;
+    struct map in, out;
+    int pad;                    /* the first tile's input begins so far above and left of it */
+    int in_lines, out_lines;    /* of one pixel */
+    const char *packed;
+    const void *bias;
+    int panels, splits;         /* an item takes panels/splits panels */
+    int positions;              /* of a chunk */
+    char *workspace;
+    size_t worker_bytes;
+};
+
+/* A chunk in the making, and the worker's memory for it. */
+struct stage {
+    const struct winograd_job *j;
+    struct chunk chunk;
+    char *v, *m;
+};
+
+static size_t worker_bytes(int positions, int lines)
+{
+    return WINOGRAD_FREQUENCIES * (v_step(positions, lines) + m_step(positions));
+}
+
+/* Images of a block that are computed: the products go in groups of eight. */
+static int rounded_images(int n, int block)
+{
+    return min_int((cpu_block_images(n, block) + 7) / 8 * 8, IMAGES);
+}
+
+static void transform_input(const struct stage *g)
+{
+    const struct winograd_job *j = g->j;
+    size_t step = v_step(j->positions, j->in_lines);
+    for (int i = 0; i < g->chunk.count; i++) {
+        const struct position *p = &g->chunk.at[i];
+        int my = tile_size(&j->tiling.rows, p->row), mx = tile_size(&j->tiling.columns, p->column);
+        int y = tile_begin(&j->tiling.rows, p->row) - j->pad;
+        int x = tile_begin(&j->tiling.columns, p->column) - j->pad;
+        for (int line = 0; line < j->in_lines; line++) {
+            const void *pixels[WINOGRAD_FREQUENCIES];
+            list_pixels(&j->in, j->in_lines, line, p->block, y, x, my + 2, mx + 2, pixels);
+            j->b->kernels.winograd.input(my, mx, rounded_images(j->n, p->block), pixels,
+                                         g->v + (size_t)(i * j->in_lines + line) * TILE, step);
+        }
+    }
+}
+
+static void multiply(const struct stage *g, int panel, int lines)
+{
+    const struct winograd_job *j = g->j;
+    size_t v = v_step(j->positions, j->in_lines), m = m_step(j->positions);
+    const char *u = j->packed + conv_panel_at(&j->b->base, panel, j->in.c, WINOGRAD_FREQUENCIES);
+    for (int f = 0; f < WINOGRAD_FREQUENCIES; f++) {
+        struct run runs[RUNS];
+        int count = chunk_runs(&g->chunk, &j->tiling, f, j->n, runs);
+        for (int r = 0; r < count; r++) {
+            int images = min_int((runs[r].images + 7) / 8 * 8, IMAGES);
+            for (int i = runs[r].begin; i < runs[r].end; i++) {
+                const struct conv_tap tap = {
+                    g->v + (size_t)f * v + (size_t)(i * j->in_lines) * TILE,
+                    u + (size_t)(f * j->in.c * lines) * LINE};
+                j->b->kernels.conv.gather(1, &tap, j->in.c, images, lines, NULL, false,
+                                          g->m + (size_t)f * m + (size_t)(i * lines) * TILE);
+            }
+        }
+    }
+}
+
+/* The line's part of the bias, with zeros past its end. */
+static void copy_bias(const struct winograd_job *j, int line, void *padded)
+{
+    size_t real = j->b->base.real_bytes;
+    int cb = layout_cb(j->b->base.precision), first = line * cb;
+    memset(padded, 0, (size_t)cb * real);
+    if (j->bias)
+        memcpy(padded, (const char *)j->bias + (size_t)first * real,
+               (size_t)min_int(j->out.c - first, cb) * real);
+}
+
+static void transform_output(const struct stage *g, int panel, int lines)
+{
+    const struct winograd_job *j = g->j;
+    size_t step = m_step(j->positions);
+    for (int line = 0; line < lines; line++) {
+        int out_line = panel * PANEL_LINES + line;
+        _Alignas(LINE) char bias[2 * LINE];
+        copy_bias(j, out_line, bias);
+        for (int i = 0; i < g->chunk.count; i++) {
+            const struct position *p = &g->chunk.at[i];
+            int my = tile_size(&j->tiling.rows, p->row);
+            int mx = tile_size(&j->tiling.columns, p->column);
+            const void *read[WINOGRAD_MOST * WINOGRAD_MOST];
+            void *pixels[WINOGRAD_MOST * WINOGRAD_MOST];
+            list_pixels(&j->out, j->out_lines, out_line, p->block,
+                        tile_begin(&j->tiling.rows, p->row),
+                        tile_begin(&j->tiling.columns, p->column), my, mx, read);
+            for (int k = 0; k < my * mx; k++)
+                pixels[k] = (char *)j->out.data + ((const char *)read[k] -
+                                                   (const char *)j->out.data);
+            j->b->kernels.winograd.output(my, mx, rounded_images(j->n, p->block),
+                                          g->m + (size_t)(i * lines + line) * TILE, step, bias,
+                                          pixels);
+        }
+    }
+}
+
+static void winograd_item(void *ctx, int item, int worker)
+{
+    const struct winograd_job *j = ctx;
+    int split = item % j->splits, begin = item / j->splits * j->positions;
+    int all = layout_blocks(j->n) * tiling_count(&j->tiling);
+    struct stage g = {.j = j, .v = j->workspace + (size_t)worker * j->worker_bytes};
+    g.m = g.v + WINOGRAD_FREQUENCIES * v_step(j->positions, j->in_lines);
+    chunk_init(&g.chunk, &j->tiling, begin, min_int(begin + j->positions, all));
+    transform_input(&g);
+    int end = j->panels * (split + 1) / j->splits;
+    for (int panel = j->panels * split / j->splits; panel < end; panel++) {
+        int lines = conv_panel_lines(j->b->base.precision, j->out.c, panel);
+        multiply(&g, panel, lines);
+        transform_output(&g, panel, lines);
+    }
+}
+
+static void run_map(struct winograd_job *j)
+{
+    enum precision p = j->b->base.precision;
+    j->in_lines = layout_cblocks(p, j->in.c);
+    j->out_lines = layout_cblocks(p, j->out.c);
+    j->panels = conv_panels(p, j->out.c);
+    j->positions = chunk_positions(j->in_lines);
+    j->worker_bytes = worker_bytes(j->positions, j->in_lines);
+    int all = layout_blocks(j->n) * tiling_count(&j->tiling);
+    int chunks = (all + j->positions - 1) / j->positions;
+    int wanted = ITEMS_PER_THREAD * j->b->base.threads;
+    j->splits = min_int((wanted + chunks - 1) / chunks, j->panels);
+    cpu_parallel(j->b, chunks * j->splits, winograd_item, j);
+}
+
+static void winograd_run(struct cpu_backend *b, const struct conv_work *w)
+{
+    const struct conv_shape *s = w->shape;
+    int most = conv_algorithms[s->algorithm[w->pass]]->tile;
+    if (w->pass == CONV_BACKWARD_WEIGHTS) {
+        conv_winograd_weights(b, w, most);
+        return;
+    }
+    bool backward = w->pass == CONV_BACKWARD_DATA;
+    struct winograd_job j = {.b = b, .n = w->n, .in = backward ? w->y : w->x,
+                             .out = backward ? w->x : w->y, .pad = backward ? 2 - s->pad : s->pad,
+                             .packed = w->packed, .bias = w->bias, .workspace = w->workspace};
+    tiling_init(&j.tiling, j.out.h, j.out.w, most);
+    run_map(&j);
+}
+
+static size_t winograd_workspace(const struct cpu_backend *b, int n, const struct conv_shape *s,
+                                 enum conv_pass pass)
+{
+    if (pass == CONV_BACKWARD_WEIGHTS)
+        return conv_winograd_weights_workspace(b, n, s);
+    int lines = layout_cblocks(b->base.precision, conv_from(s, pass));
+    return (size_t)b->base.threads * worker_bytes(chunk_positions(lines), lines);
+}
+
+/* The choice. */
+
+static bool winograd_supports(const struct cpu_backend *b, const struct conv_shape *s,
+                              enum conv_pass pass)
+{
+    bool backward = pass == CONV_BACKWARD_DATA;
+    int h = backward ? s->h : s->p, w = backward ? s->w : s->q;
+    return b->base.precision != PRECISION_BF16 && s->r == 3 && s->s == 3 && s->stride == 1 &&
+           s->pad <= 2 && h >= WINOGRAD_LEAST && w >= WINOGRAD_LEAST &&
+           h <= TILES_MOST * WINOGRAD_LEAST && w <= TILES_MOST * WINOGRAD_LEAST;
+}
+
+/* Products at the rate of the products; and every line that a transform reads or writes, those of
+ * dU once for every 32 images: so a batch of any size takes the same algorithm. */
+static double predict(const struct cpu_backend *b, int n, const struct conv_shape *s,
+                      enum conv_pass pass, int most)
+{
+    enum precision p = b->base.precision;
+    bool backward = pass == CONV_BACKWARD_DATA, weights = pass == CONV_BACKWARD_WEIGHTS;
+    int h = backward ? s->h : s->p, w = backward ? s->w : s->q;
+    struct tiling t;
+    tiling_init(&t, h, w, most);
+    double points = (double)tiles_points(&t.rows) * tiles_points(&t.columns);
+    double to = layout_cblocks(p, conv_to(s, pass)), from = layout_cblocks(p, conv_from(s, pass));
+    double products = n * points * to * layout_cb(p) * conv_from(s, pass);
+    double lines = n * (2 * points * from + (points + h * w) * to);
+    double transforms = weights ? (double)n / IMAGES * from * to * layout_cb(p) *
+                                      (WINOGRAD_FREQUENCIES + WINOGRAD_TAPS)
+                                : 0;
+    return products / (weights ? b->rates.product_outer : b->rates.product) +
+           (lines + transforms) / b->rates.lines;
+}
+
+#define WINOGRAD(most)                                                                             \
+    static double seconds##most(const struct cpu_backend *b, int n, const struct conv_shape *s,    \
+                                enum conv_pass pass)                                               \
+    {                                                                                              \
+        return predict(b, n, s, pass, most);                                                       \
+    }                                                                                              \
+    const struct conv_algorithm conv_winograd##most = {                                            \
+        .name = "winograd" #most,                                                                  \
+        .tile = most,                                                                              \
+        .supports = winograd_supports,                                                             \
+        .seconds = seconds##most,                                                                  \
+        .packed_bytes = winograd_packed_bytes,                                                     \
+        .workspace = winograd_workspace,                                                           \
+        .pack = winograd_pack,                                                                     \
+        .run = winograd_run,                                                                       \
+    };
+
+WINOGRAD(2)
+WINOGRAD(3)
+WINOGRAD(4)

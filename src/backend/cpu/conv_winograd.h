@@ -1,0 +1,94 @@
+/* conv_winograd.h - what the two halves of Winograd's convolution share: conv_winograd.c (packing,
+ * forward, backward-data) and conv_winograd_weights.c (backward-weights).
+ *
+ * The outputs of a map are cut into tiles of 2 to 4 by 2 to 4 so that none is computed in vain: 7 =
+ * 4 + 3, 6 = 3 + 3, 14 = 4 + 4 + 3 + 3. A dimension is cut into tiles of at most two sizes, the
+ * larger ones first. Each tile of each block of 32 images is a *position*; transformed, it is 32
+ * rows of each of the matrix products whose frequency its size has (kernels/winograd.h).
+ *
+ * Positions are worked on in *chunks*, small enough that what is between the transforms and the
+ * products stays in cache. Those of a chunk are ordered by size, so that the ones that take part in
+ * a product are one or two *runs*:
+ *
+ *      group      0: small by large   1: large by large   2: large by small   3: small by small
+ *      frequency of both sizes        0 1 2 3
+ *      of large rows only               1 2
+ *      of large columns only          0 1
+ */
+#ifndef KILN_BACKEND_CPU_CONV_WINOGRAD_H
+#define KILN_BACKEND_CPU_CONV_WINOGRAD_H
+
+#include "backend/cpu/conv.h"
+
+enum { CHUNK_POSITIONS = 64, GROUPS = 4, RUNS = CHUNK_POSITIONS };
+
+/* The tiles of one dimension. */
+struct tile_axis {
+    int count;              /* of tiles */
+    int small;              /* outputs of a small tile; a large one has one more */
+    int large_count;        /* the first so many are large */
+};
+
+struct tiling {
+    struct tile_axis rows, columns;
+};
+
+struct position {
+    int block, row, column; /* of images; of tiles */
+};
+
+struct chunk {
+    int count;
+    struct position at[CHUNK_POSITIONS];
+    int group_begin[GROUPS + 1];
+};
+
+/* Neighbouring positions [begin, end) of a chunk that take part in a product and have as many
+ * images. */
+struct run {
+    int begin, end, images;
+};
+
+/* Cuts p by q outputs into tiles of at most `most` (2 to 4; 3 for an odd number with most = 2). */
+void tiling_init(struct tiling *t, int p, int q, int most);
+
+static inline int tiling_count(const struct tiling *t)
+{
+    return t->rows.count * t->columns.count;
+}
+
+/* Outputs of tile i, and the first of them. */
+static inline int tile_size(const struct tile_axis *t, int i)
+{
+    return t->small + (i < t->large_count);
+}
+
+static inline int tile_begin(const struct tile_axis *t, int i)
+{
+    return i * t->small + min_int(i, t->large_count);
+}
+
+/* Points of all tiles of a dimension together: the products of one row (or column) of outputs. */
+static inline int tiles_points(const struct tile_axis *t)
+{
+    return t->count * (t->small + 2) + t->large_count;
+}
+
+/* Fills the chunk with the positions [begin, end), numbered block by block, in each row by row. */
+void chunk_init(struct chunk *c, const struct tiling *t, int begin, int end);
+
+/* The runs of frequency f; returns their number. n: images of the batch. */
+int chunk_runs(const struct chunk *c, const struct tiling *t, int f, int n,
+               struct run runs[RUNS]);
+
+/* Where a line of each of `rows` by `columns` pixels from (y, x) on begins, for one position's
+ * block; pixels outside the map are a tile of zeros. Lines: of one pixel of the map. */
+void list_pixels(const struct map *m, int lines, int line, int block, int y, int x, int rows,
+                 int columns, const void **pixels);
+
+/* conv_winograd_weights.c. */
+size_t conv_winograd_weights_workspace(const struct cpu_backend *b, int n,
+                                       const struct conv_shape *s);
+void conv_winograd_weights(struct cpu_backend *b, const struct conv_work *w, int most);
+
+#endif

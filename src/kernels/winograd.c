@@ -1,0 +1,46 @@
+/* winograd.c - the plain versions of winograd.h: a vec is one number. */
+#include "kernels/winograd.h"
+
+#include <assert.h>
+
+#define INLINE static inline
+#define UNROLL
+#define VEC_REALS 1
+#define ELEMENT REAL
+#define PARTS LINE_ELEMENTS
+#define vec REAL
+#define v_load(p) (*(p))
+#define v_store(p, a) (*(p) = (a))
+#define v_set(a) (a)
+#define v_add(a, b) ((a) + (b))
+#define v_sub(a, b) ((a) - (b))
+#define v_mul(a, b) ((a) * (b))
+#define v_fma(a, b, c) ((a) * (b) + (c))
+#define v_fnma(a, b, c) ((c) - (a) * (b))
+#define line_load(p, line)                                                                         \
+    for (int part_ = 0; part_ < PARTS; part_++)                                                    \
+    (line)[part_] = (p)[part_]
+#define line_store(p, line)                                                                        \
+    for (int part_ = 0; part_ < PARTS; part_++)                                                    \
+    (p)[part_] = (line)[part_]
+
+#define REAL float
+#define NAME(name) name##_fp32
+#define LINE_ELEMENTS 16
+#include "kernels/winograd_body.h"
+#undef REAL
+#undef NAME
+#undef LINE_ELEMENTS
+
+#define REAL double
+#define NAME(name) name##_fp64
+#define LINE_ELEMENTS 8
+#include "kernels/winograd_body.h"
+
+void winograd_kernels_init(struct winograd_kernels *k, enum precision p)
+{
+    if (p == PRECISION_FP64)
+        fill_fp64(k);
+    else
+        fill_fp32(k);
+}

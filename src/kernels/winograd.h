@@ -1,0 +1,84 @@
+/* winograd.h - the transforms of Winograd's convolution with a 3x3 filter and stride 1.
+ *
+ * m outputs of a one-dimensional filter of three taps need m + 2 products, not 3 m: the filter and
+ * the m + 2 inputs are looked at as polynomials, evaluated at m + 2 points, multiplied point by
+ * point, and interpolated (Toom and Cook; Winograd 1980; Lavin and Gray 2016). In two dimensions
+ *
+ *      y = A^T [ (G w G^T) * (B^T x B) ] A             forward; backward-data with w flipped
+ *      dw = G^T [ (B^T x B) * (A dy A^T) ] G           backward-weights
+ *
+ * where * is element by element; summed over channels (or pixels and images) it becomes one matrix
+ * product for each of the (m + 2)^2 pairs of points.
+ *
+ * The points are 0, a, -a, b, -b and infinity with a = 2/3, b = 3/2, in this order; docs/kernels.md
+ * says why. A tile of m = 4 uses them all, m = 3 all but 0, m = 2 the points 0, a, -b, infinity. A
+ * smaller tile's interpolation lacks factors (p - q) for the points q left out; here they are put
+ * into B^T, so that *G is the same for every m*: weights are transformed once for all tilings, and
+ * tiles of different sizes, also of different height and width, add to the same sums. The matrices
+ * follow from the points alone:
+ *
+ *      A^T[i][p] = p^i,                        infinity: 1 for i = m - 1, else 0
+ *      G[p][j]   = p^j / prod over q != p (p - q),  q over 0, a, -a, b, -b;  infinity: 1 for j = 2
+ *      B^T[p][.] = coefficients of prod over q != p (x - q), q over the finite points of m, times
+ *                  prod over the finite points r left out of m (p - r);  infinity: prod over all
+ *                  finite points of m (x - q)
+ *
+ * A frequency f = 6 * (index of the row's point) + (index of the column's) names one of the 36
+ * matrix products. What the transforms read and write are tiles as in layout.h, so that the
+ * products are those of conv.h with one tap: V[f] and D[f] look like pixels of a map.
+ */
+#ifndef KILN_KERNELS_WINOGRAD_H
+#define KILN_KERNELS_WINOGRAD_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "kernels/layout.h"
+
+enum {
+    WINOGRAD_LEAST = 2,         /* outputs of a tile in one dimension */
+    WINOGRAD_MOST = 4,
+    WINOGRAD_POINTS = 6,
+    WINOGRAD_FREQUENCIES = WINOGRAD_POINTS * WINOGRAD_POINTS,
+    WINOGRAD_TAPS = 9
+};
+
+/* The points of a tile of m, as indices in rising order, and as a set of bits. */
+static const int winograd_points[WINOGRAD_MOST + 1][WINOGRAD_POINTS] = {
+    [2] = {0, 1, 4, 5},
+    [3] = {1, 2, 3, 4, 5},
+    [4] = {0, 1, 2, 3, 4, 5},
+};
+static const unsigned winograd_point_set[WINOGRAD_MOST + 1] = {[2] = 0x33, [3] = 0x3e, [4] = 0x3f};
+
+/* my, mx: height and width of the tile of outputs, each 2, 3 or 4. A line of `images` images is
+ * transformed by each call. Steps count bytes. */
+struct winograd_kernels {
+    /* v[f] = B^T x B for the frequencies f of the tile. x[(my+2)*(mx+2)]: where the line of each
+     * input pixel begins, row by row; A [images][CB]. v: A, frequency f at v + f * step. */
+    void (*input)(int my, int mx, int images, const void *const *x, void *v, size_t step);
+
+    /* y = A^T m A + bias. m: P [images][CB], frequency f at m + f * step; bias P [CB]; y[my*mx]:
+     * where the line of each output pixel begins. */
+    void (*output)(int my, int mx, int images, const void *m, size_t step, const void *bias,
+                   void *const *y);
+
+    /* d[f] = A dy A^T. dy[my*mx]: where the line of each pixel begins. */
+    void (*gradient)(int my, int mx, int images, const void *const *dy, void *d, size_t step);
+
+    /* In place: u[f] = G w G^T for all 36 frequencies of c * lines * CB weights. u: P
+     * [36][c][lines*CB]; w lies in the last nine, tap t where u[27 + t] will be; with flip the taps
+     * are taken in reverse order. */
+    void (*weights)(int c, int lines, bool flip, void *u);
+
+    /* dw[t] = G^T du G, t < 9. du: P [c][lines*CB], frequency f at du + f * du_step; dw
+     * likewise. */
+    void (*weights_gradient)(int c, int lines, const void *du, size_t du_step, void *dw,
+                             size_t dw_step);
+};
+
+void winograd_kernels_init(struct winograd_kernels *k, enum precision p);
+void winograd_kernels_init__avx2(struct winograd_kernels *k);
+void winograd_kernels_init__avx512(struct winograd_kernels *k);
+
+#endif

@@ -1,0 +1,16 @@
+/* winograd__avx2.c - the transforms of winograd.h in the vectors of vector.h. */
+#include <assert.h>
+
+#include "kernels/vector.h"
+#include "kernels/winograd.h"
+
+#define REAL float
+#define ELEMENT float
+#define NAME(name) name##__avx2
+#include "kernels/winograd_fp32_body.h"
+#include "kernels/winograd_body.h"
+
+void winograd_kernels_init__avx2(struct winograd_kernels *k)
+{
+    fill__avx2(k);
+}

@@ -1,0 +1,17 @@
+/* winograd_fp32_body.h - a line of floats as vecs, for winograd_body.h. */
+#define UNROLL _Pragma("GCC unroll 8")
+#define VEC_REALS VEC
+#define PARTS LINE_VECS
+#define LINE_ELEMENTS (VEC * LINE_VECS)
+
+INLINE void line_load(const float *p, vec line[PARTS])
+{
+    UNROLL for (int part = 0; part < PARTS; part++)
+        line[part] = v_load(p + part * VEC);
+}
+
+INLINE void line_store(float *p, const vec line[PARTS])
+{
+    UNROLL for (int part = 0; part < PARTS; part++)
+        v_store(p + part * VEC, line[part]);
+}

@@ -1,0 +1,463 @@
+/* test_winograd.c - Winograd's convolution, every size of tile, tier and pass, against a naive
+ * convolution in double precision.
+ *
+ * Bounds. y = A^T M A is computed from U = G w G^T and V = B^T x B. In absolute values the whole
+ * chain is at most a^2 C max|x| max|w| with a = max over rows i of sum over points p of
+ * |A^T[i][p]| (sum_j |G[p][j]|) (sum_j |B^T[p][j]|); a chain of k roundings on the way is off by
+ * gamma_k times that (Higham 2002, lemma 3.1), k being the products added up and at most 40
+ * operations of the transforms. Likewise for dw, with the roles exchanged. The matrices are made
+ * here from the points. In double this bound is some 1e-9 of the result and shows any slip; in
+ * single precision it is too loose for that, so the error of a whole tensor must stay below (10 +
+ * sqrt(k)) units of roundoff in the Euclidean norm, where rounding errors are taken as
+ * independent. */
+#include "fixture.h"
+
+#include <stdio.h>
+
+enum { ROUNDINGS = 40, RANDOM_CASES = 24 };
+
+static const double points[5] = {0, 2.0 / 3, -2.0 / 3, 1.5, -1.5};
+static const int used[5][6] = {[2] = {0, 1, 4}, [3] = {1, 2, 3, 4}, [4] = {0, 1, 2, 3, 4}};
+
+/* Sum of the magnitudes of the coefficients of prod (x - root), times `factor`. */
+static double polynomial_sum(const double *roots, int count, double factor)
+{
+    double c[8] = {1}, sum = 0;
+    for (int r = 0; r < count; r++)
+        for (int i = r + 1; i >= 0; i--)
+            c[i] = (i > 0 ? c[i - 1] : 0) - roots[r] * (i <= r ? c[i] : 0);
+    for (int i = 0; i <= count; i++)
+        sum += fabs(c[i] * factor);
+    return sum;
+}
+
+/* The row sums of B^T and G, and the elements of A^T, of a tile of m; points in order, infinity
+ * last. */
+struct matrices {
+    int count;              /* finite points */
+    double b[6], g[6], a[4][6], g_at[6][3];
+};
+
+static void matrices_init(struct matrices *x, int m)
+{
+    *x = (struct matrices){.count = m + 1};
+    double roots[8];
+    for (int p = 0; p < x->count; p++) {
+        double point = points[used[m][p]], factor = 1, divisor = 1;
+        int count = 0;
+        for (int q = 0; q < 5; q++) {
+            bool in = false;
+            for (int k = 0; k < x->count; k++)
+                in = in || used[m][k] == q;
+            if (q != used[m][p])
+                divisor *= point - points[q];
+            if (in && q != used[m][p])
+                roots[count++] = points[q];
+            if (!in)
+                factor *= point - points[q];
+        }
+        x->b[p] = polynomial_sum(roots, count, factor);
+        for (int j = 0; j < 3; j++) {
+            x->g_at[p][j] = pow(point, j) / divisor;
+            x->g[p] += fabs(x->g_at[p][j]);
+        }
+        for (int i = 0; i < m; i++)
+            x->a[i][p] = pow(point, i);
+    }
+    for (int p = 0; p < x->count; p++)
+        roots[p] = points[used[m][p]];
+    x->b[m + 1] = polynomial_sum(roots, x->count, 1);
+    x->g[m + 1] = x->g_at[m + 1][2] = x->a[m - 1][m + 1] = 1;
+}
+
+/* The largest amplification of any size of tile: outputs, and gradient of the weights. */
+static void amplification(double *outputs, double *weights)
+{
+    *outputs = *weights = 0;
+    for (int m = 2; m <= 4; m++) {
+        struct matrices x;
+        matrices_init(&x, m);
+        for (int i = 0; i < m; i++) {
+            double sum = 0;
+            for (int p = 0; p < m + 2; p++)
+                sum += fabs(x.a[i][p]) * x.g[p] * x.b[p];
+            *outputs = fmax(*outputs, sum);
+        }
+        for (int j = 0; j < 3; j++) {
+            double sum = 0;
+            for (int p = 0; p < m + 2; p++) {
+                double powers = 0;
+                for (int i = 0; i < m; i++)
+                    powers += fabs(x.a[i][p]);
+                sum += fabs(x.g_at[p][j]) * x.b[p] * powers;
+            }
+            *weights = fmax(*weights, sum);
+        }
+    }
+    *outputs *= *outputs;
+    *weights *= *weights;
+}
+
+/* A problem in PyTorch's dense order, all numbers exact in single precision, and what is expected
+ * of it; x and dy of the images as maps come with each backend. */
+struct problem {
+    struct conv_shape s;
+    int n;
+    double *x, *dy, *w, *bias;
+    double *y, *dx, *dw;
+};
+
+static size_t weight_count(const struct conv_shape *s)
+{
+    return (size_t)(s->k * s->c * s->r * s->s);
+}
+
+static size_t x_count(const struct problem *m)
+{
+    return (size_t)(m->n * m->s.c * m->s.h * m->s.w);
+}
+
+static size_t y_count(const struct problem *m)
+{
+    return (size_t)(m->n * m->s.k * m->s.p * m->s.q);
+}
+
+static void expect(struct problem *m)
+{
+    const struct conv_shape *s = &m->s;
+    for (int i = 0; i < m->n; i++)
+    for (int k = 0; k < s->k; k++)
+    for (int p = 0; p < s->p; p++)
+    for (int q = 0; q < s->q; q++) {
+        size_t at = (size_t)(((i * s->k + k) * s->p + p) * s->q + q);
+        double dy = m->dy[at], sum = m->bias[k];
+        for (int c = 0; c < s->c; c++)
+        for (int r = 0; r < 3; r++)
+        for (int t = 0; t < 3; t++) {
+            int h = p + r - s->pad, w = q + t - s->pad;
+            if (h < 0 || h >= s->h || w < 0 || w >= s->w)
+                continue;
+            size_t at_x = (size_t)(((i * s->c + c) * s->h + h) * s->w + w);
+            size_t at_w = (size_t)(((k * s->c + c) * 3 + r) * 3 + t);
+            sum += m->x[at_x] * m->w[at_w];
+            m->dx[at_x] += dy * m->w[at_w];
+            m->dw[at_w] += dy * m->x[at_x];
+        }
+        m->y[at] = sum;
+    }
+}
+
+static double *zeros(size_t count)
+{
+    double *v = calloc(count, sizeof *v);
+    assert_non_null(v);
+    return v;
+}
+
+static double *normal_values(size_t count, uint64_t stream)
+{
+    double *v = zeros(count);
+    fill_normal(v, count, stream, 0, 1);
+    for (size_t i = 0; i < count; i++)
+        v[i] = (double)(float)v[i];
+    return v;
+}
+
+static void problem_init(struct problem *m, const struct conv_shape *s, int n)
+{
+    *m = (struct problem){.s = *s, .n = n};
+    m->x = normal_values(x_count(m), 1);
+    m->dy = normal_values(y_count(m), 2);
+    m->w = normal_values(weight_count(s), 3);
+    m->bias = normal_values((size_t)s->k, 4);
+    m->y = zeros(y_count(m));
+    m->dx = zeros(x_count(m));
+    m->dw = zeros(weight_count(s));
+}
+
+static void problem_release(struct problem *m)
+{
+    double *const all[] = {m->x, m->dy, m->w, m->bias, m->y, m->dx, m->dw};
+    for (size_t i = 0; i < sizeof all / sizeof all[0]; i++)
+        free(all[i]);
+}
+
+static double greatest(const double *v, size_t count)
+{
+    double most = 0;
+    for (size_t i = 0; i < count; i++)
+        most = fmax(most, fabs(v[i]));
+    return most;
+}
+
+/* chain: the sum of magnitudes that the roundings act on; terms: products of one sum. */
+static void compare(struct backend *b, const char *what, const struct problem *m, const double *got,
+                    const double *want, size_t count, double chain, double terms)
+{
+    double k = terms + ROUNDINGS, bound = (k * unit(b) + 9 * terms * 0x1p-53) * chain;
+    double error = 0, norm = 0;
+    for (size_t i = 0; i < count; i++) {
+        double difference = got[i] - want[i];
+        if (!(fabs(difference) <= bound))
+            fail_msg("%s[%zu] is %.9g, not %.9g +- %.2g (tier %s, fp%d, n %d, %dx%dx%d -> %dx%dx%d,"
+                     " pad %d, algorithm %d)", what, i, got[i], want[i], bound, tier_name(b->tier),
+                     (int)b->real_bytes * 8, m->n, m->s.c, m->s.h, m->s.w, m->s.k, m->s.p, m->s.q,
+                     m->s.pad, m->s.algorithm[0]);
+        error += difference * difference;
+        norm += want[i] * want[i];
+    }
+    if (!(sqrt(error) <= (10 + sqrt(terms)) * unit(b) * sqrt(norm)))
+        fail_msg("%s is off by %.2g of its norm (tier %s, n %d, %dx%dx%d -> %dx%dx%d)", what,
+                 sqrt(error / norm), tier_name(b->tier), m->n, m->s.c, m->s.h, m->s.w, m->s.k,
+                 m->s.p, m->s.q);
+}
+
+/* Results of all passes, for comparisons of bits. */
+struct outcome {
+    struct test_map y, dx;
+    struct buffer dw;
+};
+
+/* Images past n of x and dy are NaN: no sum may read them. */
+static void outcome_init(struct outcome *o, struct backend *b, const struct problem *m)
+{
+    const struct conv_shape *s = &m->s;
+    size_t real = b->real_bytes, bytes = 0;
+    for (int pass = 0; pass < CONV_PASSES; pass++) {
+        size_t more = b->ops->conv_workspace(b, m->n, s, (enum conv_pass)pass);
+        bytes = more > bytes ? more : bytes;
+    }
+    struct buffer workspace = buffer_new(bytes);
+    struct buffer packed = buffer_new(b->ops->conv_packed_bytes(b, s, true));
+    struct buffer w = buffer_new(weight_count(s) * real), bias = buffer_new((size_t)s->k * real);
+    struct test_map x = map_new(b, m->n, s->c, s->h, s->w), dy = map_new(b, m->n, s->k, s->p, s->q);
+    memcpy(x.values, m->x, values_of(&x) * sizeof(double));
+    memcpy(dy.values, m->dy, values_of(&dy) * sizeof(double));
+    map_upload(b, &x);
+    map_upload(b, &dy);
+    o->y = map_new(b, m->n, s->k, s->p, s->q);
+    o->dx = map_new(b, m->n, s->c, s->h, s->w);
+    o->dw = buffer_new(weight_count(s) * real);
+    b->ops->write_reals(b, w.data, m->w, weight_count(s));
+    b->ops->write_reals(b, bias.data, m->bias, (size_t)s->k);
+    b->ops->conv_pack(b, s, w.data, true, packed.data);
+    b->ops->conv_forward(b, m->n, s, &x.map, packed.data, bias.data, &o->y.map, workspace.data);
+    b->ops->conv_backward_data(b, m->n, s, &dy.map, packed.data, &o->dx.map, workspace.data);
+    b->ops->conv_backward_weights(b, m->n, s, &x.map, &dy.map, o->dw.data, NULL,
+                                  workspace.data);
+    map_free(&x);
+    map_free(&dy);
+    buffer_free(&workspace);
+    buffer_free(&packed);
+    buffer_free(&w);
+    buffer_free(&bias);
+}
+
+static void outcome_release(struct outcome *o)
+{
+    map_free(&o->y);
+    map_free(&o->dx);
+    buffer_free(&o->dw);
+}
+
+static void check(struct backend *b, const struct problem *m)
+{
+    const struct conv_shape *s = &m->s;
+    double outputs, weights;
+    amplification(&outputs, &weights);
+    double x = greatest(m->x, x_count(m)), w = greatest(m->w, weight_count(s));
+    double dy = greatest(m->dy, y_count(m)), pixels = (double)m->n * s->p * s->q;
+    struct outcome o;
+    outcome_init(&o, b, m);
+    map_download(b, &o.y);
+    map_download(b, &o.dx);
+    compare(b, "y", m, o.y.values, m->y, values_of(&o.y), outputs * s->c * x * w, s->c);
+    compare(b, "dx", m, o.dx.values, m->dx, values_of(&o.dx), outputs * s->k * dy * w, s->k);
+    double *dw = calloc(weight_count(s), sizeof *dw);
+    b->ops->read_reals(b, dw, o.dw.data, weight_count(s));
+    compare(b, "dw", m, dw, m->dw, weight_count(s), weights * pixels * x * dy, pixels);
+    free(dw);
+    outcome_release(&o);
+}
+
+static struct conv_shape shape_of(int c, int h, int w, int k, int pad, int trim)
+{
+    struct conv_shape s = {.c = c, .h = h, .w = w, .k = k, .r = 3, .s = 3, .stride = 1,
+                           .pad = pad};
+    s.p = h + 2 * pad - 2;
+    s.q = w + 2 * pad - 2;
+    s.p -= s.p > 2 + trim ? trim : 0;
+    s.q -= s.q > 2 + trim ? trim : 0;
+    return s;
+}
+
+static void take(struct backend *b, struct conv_shape *s, int algorithm)
+{
+    for (int pass = 0; pass < CONV_PASSES; pass++)
+        s->algorithm[pass] = b->ops->conv_choose(b, 1, s, (enum conv_pass)pass, algorithm);
+}
+
+static int find_algorithm(struct backend *b, const char *name)
+{
+    for (int i = 0; b->ops->conv_algorithm_name(b, i); i++)
+        if (strcmp(b->ops->conv_algorithm_name(b, i), name) == 0)
+            return i;
+    fail_msg("no algorithm is called %s", name);
+    return -1;
+}
+
+/* The shapes of the networks, narrow, and every way in which a dimension is cut. */
+static const struct {
+    int c, h, w, k, pad, trim, n;
+} fixed[] = {
+    {24, 15, 15, 33, 1, 1, 3},  {17, 7, 7, 40, 1, 0, 33}, {16, 7, 7, 16, 1, 1, 5},
+    {65, 3, 3, 31, 1, 0, 40},   {3, 9, 10, 20, 1, 0, 2},  {8, 4, 8, 70, 1, 0, 1},
+    {5, 5, 6, 7, 0, 0, 31},     {9, 4, 4, 9, 2, 0, 8},    {100, 2, 2, 100, 1, 0, 9},
+    {16, 4, 4, 16, 1, 0, 300},  {70, 8, 8, 40, 1, 0, 65},
+};
+
+static struct conv_shape random_shape(struct rng *r, int *n)
+{
+    static const int channels[] = {1, 3, 10, 16, 31, 32, 33, 48};
+    static const int images[] = {1, 5, 8, 31, 33};
+    *n = images[rng_below(r, 5)];
+    int c = channels[rng_below(r, 8)], k = channels[rng_below(r, 8)];
+    int h = 4 + (int)rng_below(r, 9), w = 4 + (int)rng_below(r, 9), pad = (int)rng_below(r, 3);
+    return shape_of(c, h, w, k, pad, (int)rng_below(r, 2));
+}
+
+enum { FIXED_CASES = sizeof fixed / sizeof fixed[0], CASES = FIXED_CASES + RANDOM_CASES };
+
+static struct problem cases[CASES];
+
+static int make_cases(void **state)
+{
+    (void)state;
+    struct rng r = rng_at(7, RNG_TEST, 0, 0);
+    for (int i = 0; i < CASES; i++) {
+        int n = i < FIXED_CASES ? fixed[i].n : 0;
+        const struct conv_shape s =
+            i < FIXED_CASES ? shape_of(fixed[i].c, fixed[i].h, fixed[i].w, fixed[i].k,
+                                       fixed[i].pad, fixed[i].trim)
+                            : random_shape(&r, &n);
+        problem_init(&cases[i], &s, n);
+        expect(&cases[i]);
+    }
+    return 0;
+}
+
+static int free_cases(void **state)
+{
+    (void)state;
+    for (int i = 0; i < CASES; i++)
+        problem_release(&cases[i]);
+    return 0;
+}
+
+static void check_algorithm(struct backend *b, const char *name)
+{
+    int algorithm = find_algorithm(b, name);
+    for (int i = 0; i < CASES; i++) {
+        take(b, &cases[i].s, algorithm);
+        for (int pass = 0; pass < CONV_PASSES; pass++)
+            assert_int_equal(cases[i].s.algorithm[pass], algorithm);
+        check(b, &cases[i]);
+    }
+}
+
+static void check_4(struct backend *b)
+{
+    check_algorithm(b, "winograd4");
+}
+
+static void check_3(struct backend *b)
+{
+    check_algorithm(b, "winograd3");
+}
+
+static void check_2(struct backend *b)
+{
+    check_algorithm(b, "winograd2");
+}
+
+static void test_winograd__tiles_of_four_match_naive(void **state)
+{
+    (void)state;
+    on_every_tier(check_4);
+}
+
+static void test_winograd__tiles_of_three_match_naive(void **state)
+{
+    (void)state;
+    on_every_tier(check_3);
+}
+
+static void test_winograd__tiles_of_two_match_naive(void **state)
+{
+    (void)state;
+    on_every_tier(check_2);
+}
+
+/* 600 images are 19 blocks: lanes of two and three; 64 channels of 15 x 15 make several chunks of a
+ * lane, and 33 images one. */
+static void test_winograd__threads_do_not_change_a_bit(void **state)
+{
+    (void)state;
+    static const int threads[] = {2, 3, 8}, images[] = {600, 33};
+    for (enum tier tier = TIER_REF; tier < TIER_COUNT; tier++) {
+        if (!tier_available(tier) || tier == TIER_REF)
+            continue;
+        for (int i = 0; i < 2; i++) {
+            struct conv_shape s = shape_of(i ? 40 : 20, i ? 15 : 7, 7, 65, 1, 0);
+            struct backend *b = backend_of(tier, PRECISION_FP32, 1);
+            struct problem m;
+            struct outcome one, many;
+            take(b, &s, find_algorithm(b, "winograd4"));
+            problem_init(&m, &s, images[i]);
+            outcome_init(&one, b, &m);
+            b->ops->free(b);
+            for (size_t t = 0; t < 3; t++) {
+                b = backend_of(tier, PRECISION_FP32, threads[t]);
+                outcome_init(&many, b, &m);
+                b->ops->free(b);
+                assert_memory_equal(one.y.map.data, many.y.map.data, one.y.memory.bytes);
+                assert_memory_equal(one.dx.map.data, many.dx.map.data, one.dx.memory.bytes);
+                assert_memory_equal(one.dw.data, many.dw.data, one.dw.bytes);
+                outcome_release(&many);
+            }
+            outcome_release(&one);
+            problem_release(&m);
+        }
+    }
+}
+
+static void test_winograd__takes_only_what_it_can(void **state)
+{
+    (void)state;
+    struct backend *b = backend_of(TIER_REF, PRECISION_FP32, 1);
+    int winograd = find_algorithm(b, "winograd4");
+    struct conv_shape s = shape_of(8, 8, 8, 8, 1, 0), strided = s, wide = s, low = s;
+    strided.stride = 2;
+    strided.p = strided.q = 4;
+    wide.s = 5;
+    wide.q = 6;
+    low.h = 1;
+    low.p = 1;
+    assert_int_equal(b->ops->conv_choose(b, 1, &s, CONV_FORWARD, winograd), winograd);
+    assert_int_equal(b->ops->conv_choose(b, 1, &strided, CONV_FORWARD, winograd), 0);
+    assert_int_equal(b->ops->conv_choose(b, 1, &wide, CONV_BACKWARD_DATA, winograd), 0);
+    assert_int_equal(b->ops->conv_choose(b, 1, &low, CONV_BACKWARD_WEIGHTS, winograd), 0);
+    b->ops->free(b);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_winograd__tiles_of_four_match_naive),
+        cmocka_unit_test(test_winograd__tiles_of_three_match_naive),
+        cmocka_unit_test(test_winograd__tiles_of_two_match_naive),
+        cmocka_unit_test(test_winograd__threads_do_not_change_a_bit),
+        cmocka_unit_test(test_winograd__takes_only_what_it_can),
+    };
+    return cmocka_run_group_tests(tests, make_cases, free_cases);
+}
