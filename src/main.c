@@ -5,8 +5,8 @@
 #include "cli/cli.h"
 
 extern const struct command command_train, command_resume, command_eval, command_data,
-    command_net, command_schedule, command_doctor, command_verify, command_probe, command_bench,
-    command_report, command_runs, command_help, command_completion;
+    command_net, command_schedule, command_runs, command_report, command_serve, command_watch,
+    command_doctor, command_verify, command_bench, command_help, command_completion;
 
 static const struct command *const commands[] = {
     &command_train,
@@ -15,12 +15,13 @@ static const struct command *const commands[] = {
     &command_data,
     &command_net,
     &command_schedule,
+    &command_runs,
+    &command_report,
+    &command_serve,
+    &command_watch,
     &command_doctor,
     &command_verify,
-    &command_runs,
-    &command_probe,
     &command_bench,
-    &command_report,
     &command_help,
     &command_completion,
     NULL,

@@ -88,7 +88,6 @@
     };
     if (source.data.labels) config.data.labels = source.data.labels;
     const options = config.options, tooltip = options.plugins.tooltip;
-    options.font = { family: getComputedStyle(document.body).fontFamily };
     for (const [axis, scale] of Object.entries(options.scales)) {
       const choice = figure.kiln.types[axis];
       if (choice) scale.type = choice;
@@ -102,6 +101,7 @@
       options.scales.x.max = source.kiln.categories.length - 1;
       options.scales.x.afterBuildTicks = (s) => { s.ticks = source.kiln.categories.map((c, i) => ({ value: i })); };
     }
+    options.events = ['mousemove', 'mouseout', 'mousedown', 'mouseup', 'click', 'touchstart', 'touchmove'];
     options.hover = { mode: tooltip.mode };
     tooltip.filter = (item) => item.dataset.hover !== false;
     tooltip.callbacks = source.kiln.categories ? parallelTexts : curveTexts(options.scales);
@@ -184,6 +184,7 @@
     });
     return found;
   }
+  if (window.Chart) Chart.defaults.font.family = getComputedStyle(document.body).fontFamily;
   if (window.Chart) Chart.Interaction.modes['x-nearest'] = xNearest;
 
   function hoverable(chart) {
@@ -331,7 +332,7 @@
     legend.append(spacer);
     (source.kiln.toggle || []).forEach((axis) => {
       const now = types[axis] || source.options.scales[axis].type;
-      const b = button(now === 'logarithmic' ? 'log' : 'linear', `scale of the ${axis} axis`, () => {
+      const b = button(`${axis} ${now === 'logarithmic' ? 'logarithmic' : 'linear'}`, `scale of the ${axis} axis`, () => {
         types[axis] = now === 'logarithmic' ? 'linear' : 'logarithmic';
         delete range[axis];
         redraw(figure);
@@ -414,21 +415,27 @@
     canvas.addEventListener('dblclick', () => showAll(figure));
   }
 
-  /* New HTML for a part of the page: charts that were there keep their zoom and what is hidden. */
+  /* New HTML for a part of the page. A chart that was there stays, with its zoom and what is hidden
+   * in it, and gets new data; it keeps the keyboard's focus. */
   function replace(part, html) {
-    const kept = {};
-    part.querySelectorAll('figure.chart').forEach((figure) => {
-      if (!figure.kiln) return;
-      kept[figure.id] = figure.kiln;
-      if (figure.kiln.chart) figure.kiln.chart.destroy();
+    const fresh = document.createElement('template'), focused = document.activeElement;
+    const open = new Set([...part.querySelectorAll('details[open]')].map((d) => d.closest('[id]').id));
+    fresh.innerHTML = html;
+    fresh.content.querySelectorAll('figure.chart').forEach((next) => {
+      const old = part.querySelector('#' + CSS.escape(next.id));
+      if (!old || !old.kiln) return;
+      old.kiln.source = JSON.parse(next.querySelector('script').textContent);
+      ['figcaption', '.notes', '.numbers tbody'].forEach((what) => {
+        old.querySelector(what).replaceChildren(...next.querySelector(what).childNodes);
+      });
+      old.querySelector('canvas').setAttribute('aria-label', next.querySelector('canvas').getAttribute('aria-label'));
+      next.replaceWith(old);
     });
-    part.innerHTML = html;
-    part.querySelectorAll('figure.chart').forEach((figure) => {
-      setUp(figure);
-      const old = kept[figure.id];
-      if (old) { Object.assign(figure.kiln, { hidden: old.hidden, types: old.types, range: old.range }); redraw(figure); }
-    });
+    part.replaceChildren(fresh.content);
+    part.querySelectorAll('details').forEach((d) => { if (open.has(d.closest('[id]').id)) d.open = true; });
+    part.querySelectorAll('figure.chart').forEach((figure) => (figure.kiln ? redraw(figure) : setUp(figure)));
     part.querySelectorAll('.heat').forEach(drawLines);
+    if (focused && part.contains(focused)) focused.focus();
   }
 
   /* ---- heat maps: lines of equal lr/batch through the ringed cell ---- */

@@ -12,6 +12,8 @@
 #include "base/file.h"
 #include "base/hash.h"
 #include "cli/cli.h"
+#include "report/assets.h"
+#include "serve/http.h"
 #include "kiln_revision.h" /* made by the build */
 
 const char *version_number(void)
@@ -57,7 +59,8 @@ json_t *version_features(void)
     json_t *o = json_object();
     json_object_set_new(o, "mpi", json_false());
     json_object_set_new(o, "cuda", json_false());
-    json_object_set_new(o, "live page", json_false());
+    json_object_set_new(o, "charts", json_boolean(asset_find("chart.js") != NULL));
+    json_object_set_new(o, "live page", json_boolean(http_available()));
     return o;
 }
 

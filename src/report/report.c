@@ -274,8 +274,19 @@ static int by_accuracy(const void *a, const void *b)
     return (g->runs[0] > h->runs[0]) - (g->runs[0] < h->runs[0]);
 }
 
+static void take_series(struct report_run *run, struct report *old)
+{
+    for (size_t i = 0; old && i < old->run_count; i++) {
+        if (strcmp(old->runs[i].summary.path, run->summary.path) != 0)
+            continue;
+        run->series = old->runs[i].series;
+        old->runs[i].series = (struct series_set){0};
+        return;
+    }
+}
+
 /* Reads the curves of the best groups. */
-static void read_series(struct report *r)
+static void read_series(struct report *r, struct report *old)
 {
     size_t read = 0;
     for (r->shown = 0; r->shown < r->group_count && r->shown < REPORT_CURVES; r->shown++) {
@@ -284,6 +295,7 @@ static void read_series(struct report *r)
             struct report_run *run = &r->runs[g->runs[i]];
             struct err e;
             char path[4096];
+            take_series(run, old);
             if (file_join(path, sizeof path, run->summary.path, "metrics.jsonl", &e) ||
                 series_read(&run->series, path, &e))
                 add_text(r, &r->problems, &r->problem_count, e.text);
@@ -291,7 +303,8 @@ static void read_series(struct report *r)
     }
 }
 
-int report_open(struct report *r, const char *const *paths, size_t count, struct err *e)
+int report_reopen(struct report *r, const char *const *paths, size_t count, struct report *old,
+                  struct err *e)
 {
     *r = (struct report){.operands = paths, .operand_count = count};
     for (size_t i = 0; i < count; i++)
@@ -311,8 +324,13 @@ int report_open(struct report *r, const char *const *paths, size_t count, struct
     find_varied(r);
     for (size_t g = 0; g < r->group_count; g++)
         make_label(r, &r->groups[g]);
-    read_series(r);
+    read_series(r, old);
     return 0;
+}
+
+int report_open(struct report *r, const char *const *paths, size_t count, struct err *e)
+{
+    return report_reopen(r, paths, count, NULL, e);
 }
 
 void report_release(struct report *r)

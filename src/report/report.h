@@ -72,6 +72,11 @@ enum { REPORT_CURVES = 6, REPORT_CURVE_RUNS = 60 };
 int report_open(struct report *r, const char *const *paths, size_t count, struct err *e);
 void report_release(struct report *r);
 
+/* The same again, later: series that `old` (of the same or other paths) has read are taken from it
+ * and only read further. `old` still needs report_release. */
+int report_reopen(struct report *r, const char *const *paths, size_t count, struct report *old,
+                  struct err *e);
+
 /* The value of a setting of a group ("" if its runs have none). */
 const char *report_setting(const struct report *r, const struct report_group *g, const char *key);
 

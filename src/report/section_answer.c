@@ -68,8 +68,12 @@ static void write_headline(const struct report *r, FILE *out)
         fputs("<strong>", out);
         html_printf(out, "%s %%", points(&best->accuracy, a));
         fputs("</strong>", out);
-        html_printf(out, " %s accuracy in %s", r->measure.images,
-                    html_duration(best->seconds.mean, time));
+        if (best->running)
+            html_printf(out, " %s accuracy after %s epochs", r->measure.images,
+                        html_number(report_first(r, best)->summary.epoch, 3, time));
+        else
+            html_printf(out, " %s accuracy in %s", r->measure.images,
+                        html_duration(best->seconds.mean, time));
         html_printf(out, " (%s).", of_seeds(best->accuracy.n, b));
     }
     fputs("</p>\n", out);

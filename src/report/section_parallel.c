@@ -92,11 +92,13 @@ static void write_figure(const struct report *r, const struct axis *axes, size_t
     }
     json_object_set_new(json_object_get(chart, "kiln"), "categories", categories);
     snprintf(takeaway, sizeof takeaway, "The best: %.400s.", r->groups[0].label);
+    char left_out[64] = "";
+    if (without)
+        snprintf(left_out, sizeof left_out, "%zu without a result are left out. ", without);
     snprintf(notes, sizeof notes,
-             "%zu configurations, a line each, the darker the better; mean over their seeds. %zu "
-             "without a result are left out. Axes that span a factor of 4 are logarithmic.", lines,
-             without);
-    const struct figure f = {"fig-parallel", "All settings at once", takeaway,
+             "%zu configurations, a line each, the stronger its colour the better; mean over their "
+             "seeds. %sAxes that span a factor of 4 are logarithmic.", lines, left_out);
+    const struct figure f = {"fig-parallel", "Parallel coordinates", takeaway,
                              "Parallel coordinates: a line for each configuration over all "
                              "settings that vary and the accuracy.", notes};
     figure_write(out, r, &f, chart);

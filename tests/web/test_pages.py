@@ -1,0 +1,215 @@
+"""test_pages.py - the report as a browser shows it: drawn, hovered, clicked, zoomed, typed at."""
+import browser
+import harness
+from selenium.webdriver.common.action_chains import ActionChains
+from selenium.webdriver.common.by import By
+from selenium.webdriver.common.keys import Keys
+
+NASTY = "\"><img src=x onerror=alert(1)> ' 🔥"
+
+
+class Report(browser.Page):
+    def setUp(self):
+        super().setUp()
+        self.requests()
+        self.browser.get_log("browser")
+
+    def show(self, *args):
+        self.kiln("report", *args, "--out", "page.html")
+        self.browser.get((self.folder / "page.html").as_uri())
+
+    def seeds(self):
+        for seed in (1, 2, 3):
+            self.train("--seed", str(seed), "--eval-every", "1", "--set", "name=" + NASTY,
+                       out=f"run{seed}")
+        self.show("run1", "run2", "run3")
+
+    def tooltip(self, figure):
+        """Title and lines of the chart's tooltip, [] when there is none."""
+        return self.js("""
+            const tip = document.querySelector(arguments[0]).kiln.chart.tooltip;
+            if (!tip || tip.opacity === 0) return [];
+            return tip.title.concat(tip.body.flatMap((b) => b.lines));""", figure)
+
+    def range(self, figure):
+        return self.js("const s = document.querySelector(arguments[0]).kiln.chart.scales.x;"
+                       "return [s.min, s.max];", figure)
+
+    def canvas(self, figure):
+        canvas = self.browser.find_element(By.CSS_SELECTOR, figure + " canvas")
+        self.js("arguments[0].scrollIntoView({block: 'center', behavior: 'instant'})", canvas)
+        return canvas
+
+    def test_seeds__drawn_hovered_toggled_zoomed(self):
+        self.seeds()
+        self.assertEqual(self.requests(), [(self.folder / "page.html").as_uri()])
+        for figure in ("#fig-loss", "#fig-accuracy", "#fig-rate", "#fig-speed"):
+            self.assertGreater(self.ink(figure), 20, figure)
+        self.assertEqual(self.js("return document.querySelectorAll('main img').length"), 0)
+        self.assertIn(NASTY, self.js("return document.querySelector('h1').textContent"))
+        self.picture("seeds")
+
+        # Hovering shows the values of all curves near there, with the spread over seeds.
+        canvas = self.canvas("#fig-loss")
+        ActionChains(self.browser).move_to_element_with_offset(canvas, 60, 0).perform()
+        lines = self.until("a tooltip", lambda: self.tooltip("#fig-loss"))
+        self.assertRegex(lines[0], r"^epochs \d")
+        self.assertRegex(" ".join(lines[1:]), r"images: \d\.\d+ ± ")
+
+        # The legend's buttons hide and show a curve and tell that they do.
+        key = self.browser.find_element(By.CSS_SELECTOR, "#fig-loss .legend .key")
+        hidden = "return document.querySelector('#fig-loss').kiln.chart.data.datasets" \
+                 ".filter((d) => d.hidden).length"
+        self.assertEqual(self.js(hidden), 0)
+        key.click()
+        self.assertGreater(self.js(hidden), 2)  # line, band, raw lines
+        key = self.browser.find_element(By.CSS_SELECTOR, "#fig-loss .legend .key")
+        self.assertEqual(key.get_attribute("aria-pressed"), "false")
+        key.click()
+        self.assertEqual(self.js(hidden), 0)
+
+        # Dragging zooms into what was covered; the button shows all again.
+        whole = self.range("#fig-loss")
+        ActionChains(self.browser).move_to_element_with_offset(canvas, -80, 0).click_and_hold() \
+            .move_by_offset(60, 2).move_by_offset(60, 0).release().perform()
+        part = self.until("a zoom", lambda: self.range("#fig-loss") != whole
+                          and self.range("#fig-loss"))
+        self.assertGreater(part[0], whole[0])
+        self.assertLess(part[1], whole[1])
+        self.picture("zoomed")
+        self.browser.find_element(By.XPATH, "//*[@id='fig-loss']//button[.='Show all']").click()
+        self.assertEqual(self.range("#fig-loss"), whole)
+        self.assert_quiet()
+
+    def test_keyboard_and_scales(self):
+        self.seeds()
+        canvas = self.canvas("#fig-loss")
+        canvas.send_keys(Keys.ARROW_RIGHT, Keys.ARROW_RIGHT)
+        said = self.js("return document.querySelector('#fig-loss .readout').textContent")
+        self.assertRegex(said, r"epochs .*images: ")
+        whole = self.range("#fig-loss")
+        canvas.send_keys("+")
+        self.assertNotEqual(self.range("#fig-loss"), whole)
+        canvas.send_keys("0")
+        self.assertEqual(self.range("#fig-loss"), whole)
+        kind = "return document.querySelector('#fig-loss').kiln.chart.scales.y.type"
+        self.assertEqual(self.js(kind), "linear")
+        self.browser.find_element(By.XPATH, "//*[@id='fig-loss']//button[.='y linear']").click()
+        self.assertEqual(self.js(kind), "logarithmic")
+        self.assertGreater(self.ink("#fig-loss"), 20)
+        self.assert_quiet()
+
+    def test_themes__change_the_colours_of_charts(self):
+        self.train()
+        self.show("run")
+        colour = "return document.querySelector('#fig-rate').kiln.chart.data.datasets[0]" \
+                 ".borderColor"
+        before = self.js(colour), self.js("return getComputedStyle(document.body).backgroundColor")
+        self.browser.find_element(By.ID, "theme").click()
+        after = self.js(colour), self.js("return getComputedStyle(document.body).backgroundColor")
+        self.assertNotEqual(before[0], after[0])
+        self.assertNotEqual(before[1], after[1])
+        self.picture("other-theme")
+        self.browser.find_element(By.ID, "theme").click()
+        self.assert_quiet()
+
+    def test_sweep__heat_map_with_lines_and_optimum(self):
+        for batch in ("32", "64"):
+            for lr in ("0.025", "0.05", "0.1", "0.2"):
+                self.train("--batch", batch, "--lr", lr, "--epochs", "1", out=f"s/{batch}-{lr}")
+        self.show("s")
+        cells = self.js("return [...document.querySelectorAll('.heat td')].map("
+                        "(c) => getComputedStyle(c).backgroundColor)")
+        self.assertEqual(len(cells), 8)
+        self.assertGreater(len(set(cells)), 2)
+        self.assertEqual(self.js("return document.querySelectorAll('.heat td.ring').length"), 1)
+        self.assertEqual(self.js("return document.querySelectorAll('.heat polyline').length"), 2)
+        for figure in ("#fig-optimum", "#fig-parallel"):
+            self.assertGreater(self.ink(figure), 20, figure)
+        self.picture("sweep")
+        self.assert_quiet()
+
+    def test_narrow_window__nothing_is_wider_than_it(self):
+        self.train()
+        self.show("run")
+        self.browser.set_window_size(500, 900)
+        self.addCleanup(self.browser.set_window_size, 1280, 1400)
+        self.assertLessEqual(self.js("return document.documentElement.scrollWidth"),
+                             self.js("return innerWidth"))
+        self.assert_quiet()
+
+
+class Live(browser.Page):
+    """The page of kiln serve, while a run's records grow."""
+
+    def setUp(self):
+        super().setUp()
+        self.browser.get("about:blank")  # the page of the test before misses its server
+        self.browser.get_log("browser")
+
+    def serve(self):
+        import json
+        import subprocess
+        self.server = subprocess.Popen(
+            [harness.KILN, "serve", ".", "--port", "0", "--json"], cwd=self.folder, text=True,
+            env=harness.clean_environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        self.addCleanup(self.stop)
+        text = ""
+        while not text.endswith("}\n"):
+            line = self.server.stdout.readline()
+            if not line:
+                harness.skip("kiln serve does not start: " + self.server.stderr.read())
+            text += line
+        return json.loads(text)["url"]
+
+    def stop(self):
+        self.server.kill()
+        self.server.wait()
+        self.server.stdout.close()
+        self.server.stderr.close()
+
+    def count(self, figure):
+        """Points of the figure's first curve."""
+        return self.js("const d = document.querySelector(arguments[0]).kiln.chart.data.datasets;"
+                       "return d[0].data.length;", figure)
+
+    def test_report__grows_and_keeps_what_was_chosen(self):
+        self.train(out="run")
+        url = self.serve()
+        self.requests()
+        self.browser.get(url + "report?run=run")
+        points = self.count("#fig-loss")
+        self.browser.find_element(By.CSS_SELECTOR, "#fig-loss .legend .key:nth-child(2)").click()
+        with open(self.folder / "run/metrics.jsonl", "a") as f:
+            for step in (31, 32):
+                f.write(f'{{"v":1,"kind":"train","step":{step},"epoch":{step / 10},'
+                        '"train/loss":1.5}\n')
+        self.until("more points", lambda: self.count("#fig-loss") == points + 2)
+        key = self.browser.find_element(By.CSS_SELECTOR, "#fig-loss .legend .key:nth-child(2)")
+        self.assertEqual(key.get_attribute("aria-pressed"), "false")
+        self.assertEqual([u for u in self.requests() if not u.startswith((url, "data:"))], [])
+        self.picture("live")
+        self.assert_quiet()
+
+    def test_list__shows_filters_and_compares(self):
+        for lr in ("0.1", "0.2"):
+            self.train("--lr", lr, "--epochs", "1", "--set", "name=<i>" + lr, out="lr" + lr)
+        self.browser.get(self.serve())
+        rows = "return [...document.querySelectorAll('#list tbody th')].map((h) => h.textContent)"
+        self.assertEqual(sorted(self.js(rows)), ["<i>0.1", "<i>0.2"])
+        self.train("--lr", "0.3", "--epochs", "1", out="lr0.3")
+        self.until("the new run", lambda: "lr0.3" in self.js(rows))
+        where = self.browser.find_element(By.ID, "where")
+        where.send_keys("lr < 0.25", Keys.ENTER)
+        self.until("the filter", lambda: len(self.js(rows)) == 2)
+        self.picture("list")
+        for box in self.browser.find_elements(By.CSS_SELECTOR, "#list input"):
+            box.click()
+        self.browser.find_element(By.ID, "compare").click()
+        self.until("the comparison", lambda: "2 configurations" in self.js(
+            "const h = document.querySelector('.headline'); return h ? h.textContent : '';"))
+        self.assert_quiet()
+
+
+if __name__ == "__main__":
+    harness.main()
