@@ -5,6 +5,7 @@
 #include "backend/backend.h"
 #include "base/cpu.h"
 #include "cli/cli.h"
+#include "cli/machine.h"
 #include "cli/version.h"
 #include "data/dataset.h"
 
@@ -18,6 +19,16 @@ static json_t *lacks_json(void)
     }
     return o;
 }
+
+struct args {
+    bool measure;
+};
+
+static const struct option_def options[] = {
+    {"measure", OPTION_FLAG, offsetof(struct args, measure), "no", 0, 0, NULL, NULL, "kernels",
+     "measure again which kernels are fastest here", NULL},
+    {0},
+};
 
 static json_t *cpu_json(const struct cpu *cpu)
 {
@@ -84,10 +95,30 @@ static void print_members(const char *title, json_t *o, const char *if_true, con
     }
 }
 
+static void print_machine(const struct machine *m)
+{
+    int best = machine_choose(m, TIER_AUTO, PRECISION_AUTO);
+    printf("kernels    %s\n",
+           best < 0 ? "not measured yet: the first run will, or 'kiln doctor --measure'"
+                    : "the same convolutions, forward and backward, with each:");
+    for (int i = 0; i < m->count; i++) {
+        const struct machine_speed *s = &m->speeds[i];
+        printf("  %-14s %-6s %8s%.1f ms%s\n", tier_name(s->tier), precision_name(s->precision),
+               s->stopped ? "over " : "", 1e3 * s->seconds, i == best ? "   taken by default" : "");
+    }
+    printf("  kept in        %s\n",
+           *m->cache ? m->cache : "nothing: neither XDG_CACHE_HOME nor HOME names a folder");
+}
+
 static int run(struct invocation *inv, struct err *e)
 {
+    const struct args *args = inv->args;
     struct cpu cpu;
+    struct machine machine;
     cpu_detect(&cpu);
+    machine_peek(&machine, cpu.threads);
+    if (args->measure && machine_open(&machine, cpu.threads, true, e))
+        return -1;
     json_t *data = data_json(*inv->common.data_dir ? inv->common.data_dir : NULL);
     json_t *libraries = version_libraries(), *features = version_features();
     if (inv->common.json) {
@@ -99,12 +130,14 @@ static int run(struct invocation *inv, struct err *e)
         json_object_set_new(o, "cpu", cpu_json(&cpu));
         json_object_set_new(o, "libraries", libraries);
         json_object_set_new(o, "features", features);
+        json_object_set_new(o, "kernels", machine_json(&machine));
         json_object_set_new(o, "data", data);
         return cli_print_json(o, e);
     }
     printf("kiln       %s (%s), %s, %s\n", version_number(), version_revision(),
            version_compiler(), version_flags());
     print_cpu(&cpu);
+    print_machine(&machine);
     print_members("libraries", libraries, "", "");
     print_members("optional parts", features, "in", "not in");
     print_members("data", data, "", "not found; 'kiln data fetch' gets it");
@@ -116,6 +149,7 @@ static int run(struct invocation *inv, struct err *e)
 
 static const char *const examples[] = {
     "kiln doctor", "what there is",
+    "kiln doctor --measure", "the same after timing the kernels of every tier and precision anew",
     "kiln doctor --json", "the same for programs",
     NULL,
 };
@@ -125,8 +159,12 @@ const struct command command_doctor = {
     .summary = "Tell what this machine offers and what kiln found",
     .usage = "[options]",
     .description = "Shows the processor and the kernel tiers it can run, how many threads are\n"
-                   "granted and by what, the libraries, and which data sets lie where.",
+                   "granted and by what, how fast the kernels of each tier and precision were\n"
+                   "when measured (--isa auto and --precision auto go by it), the libraries, and\n"
+                   "which data sets lie where.",
     .examples = examples,
     .common = COMMON_JSON | COMMON_DATA_DIR,
+    .options = options,
+    .args_size = sizeof(struct args),
     .run = run,
 };

@@ -39,6 +39,7 @@ static int resume(struct invocation *inv, const struct provenance *provenance,
         rundir_path(&recorder->dir, "config.ini", ini, e) || resolve_resumed(inv, ini, &c, e) ||
         find_checkpoint(&recorder->dir, from, e) || load_images_of_run(&c, images, e) ||
         recorder_resume(recorder, provenance, &c, images, e) ||
+        manifest_take_tier(recorder->manifest, recorder->dir.path, asked_for_tier(inv), &c, e) ||
         manifest_take_convolutions(recorder->manifest, recorder->dir.path, &c, e))
         return -1;
     struct session session = {

@@ -43,7 +43,7 @@ static int run(struct invocation *inv, struct err *e)
 {
     const struct args *args = inv->args;
     struct config c;
-    if (resolve_config(inv, inv->operands[0], &c, e))
+    if (resolve_keys(inv, inv->operands[0], &c, e))
         return -1;
     if (inv->common.json)
         return print_json(&c, e);

@@ -35,20 +35,6 @@ static int read_hash(void *context, const json_t *record)
     return 0;
 }
 
-/* The run's own tier, unless --isa names another: tiers differ in the last bits. */
-static int take_tier(const struct invocation *inv, const json_t *manifest, struct config *c,
-                     struct err *e)
-{
-    for (int i = 0; i < inv->setting_count; i++)
-        if (strcmp(inv->settings[i].key, "isa") == 0)
-            return 0;
-    const json_t *session = json_array_get(json_object_get(manifest, "sessions"), 0);
-    const char *tier = json_string_value(json_object_get(session, "tier"));
-    if (!tier)
-        return 0;
-    return options_set(config_options, c, "isa", tier, "manifest.json", e);
-}
-
 static int prepare(const struct invocation *inv, const char *run, struct config *c,
                    struct images *images, struct recorded *r, struct err *e)
 {
@@ -61,7 +47,8 @@ static int prepare(const struct invocation *inv, const char *run, struct config 
     json_t *manifest = json_read(path, EXIT_DATA, e);
     if (!manifest)
         return -1;
-    int rc = take_tier(inv, manifest, c, e) || load_images_of_run(c, images, e) ||
+    int rc = manifest_take_tier(manifest, run, asked_for_tier(inv), c, e) ||
+                     load_images_of_run(c, images, e) ||
                      manifest_check(manifest, run, c, images, e) ||
                      manifest_take_convolutions(manifest, run, c, e)
                  ? -1

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "train/trainer.h"
 #include "backend/backend.h"
 
 static const double REDRAW = 0.1, SPEAK = 30.0, MEMORY = 0.95;
@@ -77,6 +78,9 @@ static void on_run(void *context, const struct run_event *event)
             event->first_step, event->last_step, event->steps_per_epoch, event->train_images,
             event->test_images, event->parameters, event->training_macs * 1e-6, event->threads,
             tier_name(event->tier), precision_name(event->precision), event->memory >> 20);
+    const char *why = event->trainer->config.kernels_why;
+    if (*why)
+        fprintf(stderr, "%s\n", why);
     fprintf(stderr,
             " epoch  train loss  train acc  test loss  test acc        lr  images/s   time\n");
 }

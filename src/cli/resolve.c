@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/file.h"
+#include "cli/machine.h"
 #include "kernels/kernels.h"
 
 const char *const reserved_keys[] = {"data", NULL};
@@ -50,6 +51,15 @@ void recipe_slug(const char *recipe, char slug[64])
     slug[n] = 0;
 }
 
+bool asked_for_tier(const struct invocation *inv)
+{
+    for (int i = 0; i < inv->setting_count; i++) {
+        if (strcmp(inv->settings[i].key, "isa") == 0)
+            return true;
+    }
+    return false;
+}
+
 static int apply_settings(const struct invocation *inv, int from_set, struct config *c,
                           struct err *e)
 {
@@ -60,13 +70,6 @@ static int apply_settings(const struct invocation *inv, int from_set, struct con
             return -1;
     }
     return 0;
-}
-
-/* What is recorded with a run must not depend on how a later machine would choose. */
-static void resolve_precision(struct config *c)
-{
-    enum tier tier = c->isa == TIER_AUTO ? tier_best() : (enum tier)c->isa;
-    c->precision = (int)precision_resolve((enum precision)c->precision, tier);
 }
 
 static int resolve(const struct invocation *inv, const char *path, int resumed, struct config *c,
@@ -80,12 +83,10 @@ static int resolve(const struct invocation *inv, const char *path, int resumed, 
     if (options_read_environment(config_options, c, reserved_keys, e) ||
         apply_settings(inv, 1, c, e) || apply_settings(inv, 0, c, e))
         return -1;
-    resolve_precision(c);
     return config_check(c, e);
 }
 
-int resolve_config(const struct invocation *inv, const char *recipe, struct config *c,
-                   struct err *e)
+int resolve_keys(const struct invocation *inv, const char *recipe, struct config *c, struct err *e)
 {
     char path[4096];
     if (recipe && resolve_recipe(recipe, path, e))
@@ -93,8 +94,14 @@ int resolve_config(const struct invocation *inv, const char *recipe, struct conf
     return resolve(inv, recipe ? path : NULL, 0, c, e);
 }
 
+int resolve_config(const struct invocation *inv, const char *recipe, struct config *c,
+                   struct err *e)
+{
+    return resolve_keys(inv, recipe, c, e) || machine_resolve(c, e) ? -1 : 0;
+}
+
 int resolve_resumed(const struct invocation *inv, const char *ini, struct config *c,
                     struct err *e)
 {
-    return resolve(inv, ini, 1, c, e);
+    return resolve(inv, ini, 1, c, e) || machine_resolve(c, e) ? -1 : 0;
 }

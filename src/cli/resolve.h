@@ -11,14 +11,22 @@ extern const char *const reserved_keys[];
 /* Resolves a recipe: option > --set > KILN_* environment > recipe > default, then checks the whole.
  * precision = auto becomes what this machine does best.
  * `recipe` is the path of an .ini file, or a name from recipes/ (looked for in KILN_HOME, the
- * source tree, the installed share folder); NULL: defaults only. */
+ * source tree, the installed share folder); NULL: defaults only. What is recorded with a run must
+ * not depend on how a later machine would choose: isa and precision are never auto afterwards
+ * (cli/machine.h). */
 int resolve_config(const struct invocation *inv, const char *recipe, struct config *c,
                    struct err *e);
 
-/* The same, but for a run that is taken up again: `steps`, which only says where the last call
- * stopped, starts from its default. */
+/* The same without choosing kernels, for what computes nothing: isa and precision may stay auto. */
+int resolve_keys(const struct invocation *inv, const char *recipe, struct config *c, struct err *e);
+
+/* The same as resolve_config, but for a run that is taken up again: `steps`, which only says where
+ * the last call stopped, starts from its default. */
 int resolve_resumed(const struct invocation *inv, const char *ini, struct config *c,
                     struct err *e);
+
+/* Whether the command line names a kernel tier. */
+bool asked_for_tier(const struct invocation *inv);
 
 /* Finds the file that a recipe's name means: path[4096]. */
 int resolve_recipe(const char *recipe, char *path, struct err *e);

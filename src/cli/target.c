@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/file.h"
+#include "base/log.h"
 #include "cli/resolve.h"
 #include "store/rundir.h"
 #include "train/checkpoint.h"
@@ -50,7 +51,12 @@ int target_find(const struct invocation *inv, const char *name, bool best, char 
     }
     if (!rundir_is(run))
         return resolve_config(inv, NULL, c, e);
-    if (file_join(ini, sizeof ini, run, "config.ini", e))
+    if (file_join(ini, sizeof ini, run, "config.ini", e) || resolve_resumed(inv, ini, c, e))
         return -1;
-    return resolve_resumed(inv, ini, c, e);
+    if (!asked_for_tier(inv) && !tier_available((enum tier)c->isa)) {
+        log_say("'%s' was trained with kernels of tier '%s', which this machine lacks; others are "
+                "taken", run, tier_name((enum tier)c->isa));
+        c->isa = TIER_AUTO;
+    }
+    return 0;
 }

@@ -9,6 +9,7 @@
 
 #include "base/cpu.h"
 #include "base/hash.h"
+#include "base/log.h"
 #include "base/process.h"
 #include "train/trainer.h"
 
@@ -113,6 +114,28 @@ int manifest_take_convolutions(const json_t *manifest, const char *path, struct 
     return 0;
 }
 
+int manifest_take_tier(const json_t *manifest, const char *path, bool asked, struct config *c,
+                       struct err *e)
+{
+    const json_t *session = json_array_get(json_object_get(manifest, "sessions"), 0);
+    int tier = tier_parse(text_at(session, "tier"));
+    if (tier <= TIER_AUTO || tier == c->isa)
+        return 0;
+    if (asked) {
+        log_warn("'%s' was begun with kernels of tier '%s': with others its bits will be others",
+                 path, tier_name((enum tier)tier));
+        return 0;
+    }
+    if (!tier_available((enum tier)tier))
+        return err_set(e, EXIT_USAGE,
+                       "'%s' was computed with kernels of tier '%s', which this machine cannot run "
+                       "(%s); go on where it can, or give up its bits with --isa %s",
+                       path, tier_name((enum tier)tier), tier_lacks((enum tier)tier),
+                       tier_name(tier_best()));
+    c->isa = tier;
+    return 0;
+}
+
 static json_t *machine_json(void)
 {
     struct cpu cpu;
@@ -164,6 +187,8 @@ void manifest_add_run(json_t *manifest, json_t *session, const struct run_event 
     if (!json_object_get(manifest, "convolutions"))
         set_text(manifest, "convolutions", event->trainer->config.convolutions_recorded);
     set_text(session, "tier", tier_name(event->tier));
+    const char *why = event->trainer->config.kernels_why;
+    set_text(session, "kernels_why", *why ? why : "as asked");
     json_object_set_new(session, "threads", json_integer(event->threads));
     set_count(session, "memory_bytes", event->memory);
     set_count(session, "first_step", event->first_step);

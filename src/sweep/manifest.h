@@ -34,6 +34,12 @@ int manifest_check(const json_t *manifest, const char *path, const struct config
 int manifest_take_convolutions(const json_t *manifest, const char *path, struct config *c,
                                struct err *e);
 
+/* Makes the config take the kernel tier of the run's first session; `asked`: unless the user named
+ * another, whose bits are others, which is said aloud. Fails with EXIT_USAGE when this machine
+ * cannot run the tier. */
+int manifest_take_tier(const json_t *manifest, const char *path, bool asked, struct config *c,
+                       struct err *e);
+
 /* One process's part in a run, begun now: command line, build, libraries, machine. */
 json_t *manifest_session(const struct provenance *from);
 

@@ -100,6 +100,8 @@ struct config {
     char name[OPTION_TEXT_SIZE];       /* UTF-8 */
     /* Not a key: what the run that is taken up recorded as its choice; "": chosen anew. */
     char convolutions_recorded[CONVOLUTIONS_TEXT];
+    /* Not a key either: why `isa` and `precision` are what they are, for people; "": as asked. */
+    char kernels_why[OPTION_TEXT_SIZE];
 };
 
 extern const struct option_def config_options[];

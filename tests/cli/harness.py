@@ -3,6 +3,7 @@
 A test program calls main(). The binary's path is its first argument; KILN_FAULT_LIB names the
 library that makes chosen calls fail (tests/fault/fault.h).
 """
+import functools
 import json
 import os
 import pathlib
@@ -19,13 +20,26 @@ RECIPE = str(HERE / "tiny.ini")
 TINY = [RECIPE, "--net", str(HERE / "tiny.net")]
 
 
+@functools.lru_cache
+def best_tier():
+    """The highest kernel tier of this machine."""
+    done = subprocess.run([KILN, "doctor", "--json"], capture_output=True, text=True, check=True)
+    tiers = json.loads(done.stdout)["cpu"]["tiers"]
+    return [name for name, there in tiers.items() if there][-1]
+
+
 def clean_environment(**extra):
-    """The environment without what would configure kiln, and with `extra`."""
+    """The environment without what would configure kiln, and with `extra` (None: unset). Tier and
+    precision are pinned, so that no test but that of the measurement depends on one."""
     env = {k: v for k, v in os.environ.items() if not k.startswith("KILN_")}
     env["KILN_HOME"] = str(HERE.parent.parent)
+    env["KILN_PRECISION"] = "fp32"
+    env["XDG_CACHE_HOME"] = "/nonexistent"
+    if "KILN_ISA" not in extra:
+        env["KILN_ISA"] = best_tier()
     env["ASAN_OPTIONS"] = "verify_asan_link_order=0:" + env.get("ASAN_OPTIONS", "")
     env.update(extra)
-    return env
+    return {k: v for k, v in env.items() if v is not None}
 
 
 class Case(unittest.TestCase):
