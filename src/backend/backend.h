@@ -126,10 +126,13 @@ struct backend_ops {
      * dw and dbias[k] may each be NULL: not wanted. They are overwritten.
      * Each pass takes the algorithm that the shape names. conv_choose gives the fastest for n
      * images, or `wanted` (-1: any) where that can compute the pass and 0 where it cannot; it
-     * depends on its arguments, tier, precision and rates alone. */
+     * depends on its arguments, tier, precision and rates alone. conv_predict: the seconds that
+     * it expects of an algorithm on all threads; negative if that cannot compute the pass. */
     const char *(*conv_algorithm_name)(struct backend *b, int algorithm); /* NULL past the last */
     int (*conv_choose)(struct backend *b, int n, const struct conv_shape *s, enum conv_pass pass,
                        int wanted);
+    double (*conv_predict)(struct backend *b, int n, const struct conv_shape *s,
+                           enum conv_pass pass, int algorithm);
     size_t (*conv_packed_bytes)(struct backend *b, const struct conv_shape *s, bool with_backward);
     size_t (*conv_workspace)(struct backend *b, int n, const struct conv_shape *s,
                              enum conv_pass pass);

@@ -1,13 +1,15 @@
 /* bench.h - a training step measured: whole, part by part, and what stands around it.
  *
- * kiln bench in four files: bench.c measures, bench_around.c measures what surrounds the step,
- * bench_print.c shows, cmd_bench.c is the command. The images are random bytes made on the spot, so
- * that no data set is needed: the time of a step does not depend on what is in them. The whole step
- * is train_step itself; the table comes from running the same steps one by one with the clock
- * between them, in passes of their own.
+ * kiln bench in five files: bench.c measures, bench_around.c measures what surrounds the step,
+ * bench_plan.c what the plan chose among, bench_print.c shows, cmd_bench.c is the command. The
+ * images are random bytes made on the spot, so that no data set is needed: the time of a step does
+ * not depend on what is in them. The whole step is train_step itself; the table comes from running
+ * the same steps one by one with the clock between them, in passes of their own.
  */
 #ifndef KILN_CLI_BENCH_H
 #define KILN_CLI_BENCH_H
+
+#include <jansson.h>
 
 #include "backend/cpu/machine_peak.h"
 #include "train/trainer.h"
@@ -39,6 +41,14 @@ struct bench_around {
     double forward;          /* an image in the training step, for comparison */
 };
 
+/* An algorithm that can compute a pass of a convolution; seconds for some of the images. */
+struct bench_candidate {
+    const char *layer;
+    int pass, algorithm;     /* enum conv_pass; the backend's number */
+    double predicted, measured;
+    bool taken;              /* by the plan */
+};
+
 struct bench {
     struct trainer trainer;
     struct images images;
@@ -47,6 +57,8 @@ struct bench {
     struct bench_row *rows;  /* NULL until bench_rows */
     int row_count;
     struct bench_around around;
+    struct bench_candidate *candidates; /* NULL until bench_candidates */
+    int candidate_count;
     struct machine_peak peak;
     struct arena arena;
 };
@@ -65,6 +77,12 @@ void bench_rows(struct bench *b);
 /* Times what stands around the step; after bench_rows. Fails (EXIT_FAILED) when there is no memory
  * for a second copy of the weights, or no file can be made in TMPDIR. */
 int bench_around(struct bench *b, struct err *e);
+
+/* Times every algorithm of every pass that the plan runs, alone. Fails (EXIT_FAILED) when there is
+ * no memory for it. */
+int bench_candidates(struct bench *b, struct err *e);
+void bench_plan_print(const struct bench *b);
+json_t *bench_plan_json(const struct bench *b);
 
 /* The group's sum, or all rows' for GROUP_COUNT. */
 struct bench_total bench_total(const struct bench *b, enum bench_group group);

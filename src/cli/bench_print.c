@@ -192,6 +192,10 @@ int bench_print_json(const struct bench *b, struct err *e)
     set_real(o, "peak_bf16", b->peak.bf16);
     set_real(o, "peak_flops", bench_roof(b));
     set_real(o, "copy_bytes", b->peak.bytes);
+    if (b->candidates) {
+        json_object_set_new(o, "plan", bench_plan_json(b));
+        return cli_print_json(o, e);
+    }
     json_object_set_new(o, "seconds", numbers(b->seconds, b->passes));
     set_real(o, "images_per_second", t->config.batch / median);
     set_real(o, "flops_per_second", flops_per_image(b) * t->config.batch / median);

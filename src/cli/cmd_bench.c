@@ -10,7 +10,7 @@ enum { STEPS_DEFAULT = 10 };
 
 struct args {
     int warmup;
-    bool table, freeze_whitening;
+    bool table, freeze_whitening, plan;
 };
 
 static const struct option_def options[] = {
@@ -21,6 +21,8 @@ static const struct option_def options[] = {
     {"freeze_whitening", OPTION_FLAG, offsetof(struct args, freeze_whitening), "no", 0, 0, NULL,
      NULL, "measuring",
      "the whitening bias does not train, as in airbench after its third epoch", NULL},
+    {"plan", OPTION_FLAG, offsetof(struct args, plan), "no", 0, 0, NULL, NULL, "measuring",
+     "show which algorithm each convolution takes instead, and time the others beside it", NULL},
     {0},
 };
 
@@ -43,6 +45,8 @@ static int resolve(const struct invocation *inv, struct config *c, struct err *e
 
 static int measure(struct bench *b, const struct args *args, struct err *e)
 {
+    if (args->plan)
+        return bench_candidates(b, e);
     if (bench_steps(b, args->warmup, e))
         return -1;
     if (!args->table)
@@ -63,6 +67,8 @@ static int run(struct invocation *inv, struct err *e)
         status = 0;
         if (inv->common.json)
             status = bench_print_json(b, e);
+        else if (b->candidates)
+            bench_plan_print(b);
         else
             bench_print(b);
     }
@@ -73,6 +79,7 @@ static int run(struct invocation *inv, struct err *e)
 
 static const char *const examples[] = {
     "kiln bench", "the step of the recipe airbench94, whole and layer by layer",
+    "kiln bench --plan", "which algorithms its convolutions take, and what others would cost",
     "kiln bench resnet9-24 --batch 512 --threads 1", "another recipe, on one thread",
     "kiln bench --net resnet18 --batch 128 --steps 3 --no-table", "another network, only the whole",
     NULL,
@@ -88,7 +95,8 @@ const struct command command_bench = {
         "median with the fastest and the slowest; then the parts of the step one by one, with\n"
         "GFLOP/s (nominal: padding counts), the share of what the machine can do (measured\n"
         "first), and the bytes of activations, gradients and weights that each part moves; then\n"
-        "what stands around the step: averaging, logging, evaluation.",
+        "what stands around the step: averaging, logging, evaluation. --plan shows the choice of\n"
+        "algorithms (key convolution) with the predictions behind it.",
     .examples = examples,
     .common = COMMON_CONFIG | COMMON_JSON | COMMON_QUIET,
     .options = options,

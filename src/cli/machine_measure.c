@@ -5,11 +5,10 @@
  * would take. The first turn warms up caches and threads; whoever takes twice as long as the
  * fastest is stopped there, and out of the race from the second turn on. */
 #include <stdlib.h>
-#include <string.h>
 
 #include "base/arena.h"
 #include "base/clock.h"
-#include "base/rng.h"
+#include "cli/conv_subject.h"
 #include "cli/machine.h"
 
 enum { IMAGES_TIMED = 64, TURNS = 3, SHAPES = 2 };
@@ -20,84 +19,10 @@ static const struct conv_shape shapes[SHAPES] = {
     {.c = 256, .h = 7, .w = 7, .k = 128, .p = 7, .q = 7, .r = 3, .s = 3, .stride = 1, .pad = 1},
 };
 
-/* One convolution with everything that it reads and writes. */
-struct subject {
-    struct conv_shape shape;
-    struct map x, y, dx, dy;
-    void *weights, *dw, *packed, *workspace;
-};
-
-enum { BLOCKS = 8 };
-
 struct contender {
     struct backend *b;
-    struct subject subjects[SHAPES];
-    struct { void *data; size_t bytes; } blocks[SHAPES * BLOCKS];
-    int block_count;
+    struct conv_subject subjects[SHAPES];
 };
-
-static void *block(struct contender *t, size_t bytes, struct err *e)
-{
-    void *p = t->b->ops->memory_new(t->b, bytes, "measuring", e);
-    if (p) {
-        t->blocks[t->block_count].data = p;
-        t->blocks[t->block_count++].bytes = bytes;
-    }
-    return p;
-}
-
-/* Dense random numbers in (-1, 1), a pattern of 4096 of them over and over: `bytes` of floats, or
- * of the upper halves of floats. */
-static void fill(struct backend *b, void *device, size_t bytes, size_t element)
-{
-    enum { PATTERN = 4096 };
-    _Alignas(4) unsigned char pattern[PATTERN * 4];
-    struct rng r = rng_at(1, RNG_PROBE, 1, 0);
-    for (size_t i = 0; i < PATTERN; i++) {
-        float v = 2 * rng_uniform(&r) - 1;
-        const unsigned char *upper = (const unsigned char *)&v + sizeof v - element;
-        memcpy(pattern + i * element, upper, element);
-    }
-    size_t size = PATTERN * element;
-    for (size_t at = 0; at < bytes; at += size)
-        b->ops->write_bytes(b, (char *)device + at, pattern, bytes - at < size ? bytes - at : size);
-}
-
-static int map_new(struct contender *t, struct map *m, int c, int h, int w, bool filled,
-                   struct err *e)
-{
-    size_t bytes = layout_bytes(t->b->precision, IMAGES_TIMED, h, w, c);
-    *m = (struct map){.data = block(t, bytes, e), .c = c, .h = h, .w = w};
-    if (!m->data)
-        return -1;
-    if (filled)
-        fill(t->b, m->data, bytes, precision_bytes(t->b->precision));
-    return 0;
-}
-
-static int subject_init(struct contender *t, struct subject *s, struct err *e)
-{
-    struct backend *b = t->b;
-    struct conv_shape *c = &s->shape;
-    size_t room = 0, count = (size_t)c->k * (size_t)c->c * (size_t)(c->r * c->s) * b->real_bytes;
-    for (enum conv_pass p = 0; p < CONV_PASSES; p++) {
-        c->algorithm[p] = b->ops->conv_choose(b, IMAGES_TIMED, c, p, -1);
-        size_t wanted = b->ops->conv_workspace(b, IMAGES_TIMED, c, p);
-        room = wanted > room ? wanted : room;
-    }
-    s->weights = block(t, count, e);
-    s->dw = block(t, count, e);
-    s->packed = block(t, b->ops->conv_packed_bytes(b, c, true), e);
-    s->workspace = block(t, room ? room : 1, e);
-    if (!s->weights || !s->dw || !s->packed || !s->workspace ||
-        map_new(t, &s->x, c->c, c->h, c->w, true, e) ||
-        map_new(t, &s->dy, c->k, c->p, c->q, true, e) ||
-        map_new(t, &s->y, c->k, c->p, c->q, false, e) ||
-        map_new(t, &s->dx, c->c, c->h, c->w, false, e))
-        return -1;
-    fill(b, s->weights, count, sizeof(float));
-    return 0;
-}
 
 static int contender_init(struct contender *t, const struct machine_speed *s, int threads,
                           struct err *e)
@@ -108,8 +33,10 @@ static int contender_init(struct contender *t, const struct machine_speed *s, in
     if (!t->b)
         return -1;
     for (int i = 0; i < SHAPES; i++) {
-        t->subjects[i].shape = shapes[i];
-        if (subject_init(t, &t->subjects[i], e))
+        struct conv_shape shape = shapes[i];
+        for (enum conv_pass p = 0; p < CONV_PASSES; p++)
+            shape.algorithm[p] = t->b->ops->conv_choose(t->b, IMAGES_TIMED, &shape, p, -1);
+        if (conv_subject_init(&t->subjects[i], t->b, IMAGES_TIMED, &shape, e))
             return -1;
     }
     return 0;
@@ -117,25 +44,10 @@ static int contender_init(struct contender *t, const struct machine_speed *s, in
 
 static void contender_release(struct contender *t)
 {
-    for (int i = 0; i < t->block_count; i++)
-        t->b->ops->memory_free(t->b, t->blocks[i].data, t->blocks[i].bytes);
+    for (int i = 0; i < SHAPES; i++)
+        conv_subject_release(&t->subjects[i]);
     if (t->b)
         t->b->ops->free(t->b);
-}
-
-static void run_pass(struct contender *t, const struct subject *s, enum conv_pass pass)
-{
-    struct backend *b = t->b;
-    const struct backend_ops *ops = b->ops;
-    const struct conv_shape *c = &s->shape;
-    if (pass == CONV_FORWARD) {
-        ops->conv_pack(b, c, s->weights, true, s->packed);
-        ops->conv_forward(b, IMAGES_TIMED, c, &s->x, s->packed, NULL, &s->y, s->workspace);
-    } else if (pass == CONV_BACKWARD_DATA) {
-        ops->conv_backward_data(b, IMAGES_TIMED, c, &s->dy, s->packed, &s->dx, s->workspace);
-    } else {
-        ops->conv_backward_weights(b, IMAGES_TIMED, c, &s->x, &s->dy, s->dw, NULL, s->workspace);
-    }
 }
 
 /* Seconds to pack the weights and run the three passes, as a step does; *stopped, and the seconds
@@ -144,7 +56,11 @@ static double time_turn(struct contender *t, double limit, bool *stopped)
 {
     double start = clock_seconds(), seconds = 0;
     for (int i = 0; i < SHAPES * CONV_PASSES; i++) {
-        run_pass(t, &t->subjects[i / CONV_PASSES], (enum conv_pass)(i % CONV_PASSES));
+        struct conv_subject *s = &t->subjects[i / CONV_PASSES];
+        enum conv_pass pass = (enum conv_pass)(i % CONV_PASSES);
+        if (pass == CONV_FORWARD)
+            conv_subject_pack(s);
+        conv_subject_run(s, pass);
         seconds = clock_seconds() - start;
         *stopped = seconds > limit && i + 1 < SHAPES * CONV_PASSES;
         if (*stopped)

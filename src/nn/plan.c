@@ -122,6 +122,15 @@ int plan_step_count(const struct plan *p)
     return p->program.step_count;
 }
 
+/* The pass of a convolution that a step is, or -1. */
+static int pass_of(const struct step *s)
+{
+    return s->op == &op_conv                      ? CONV_FORWARD
+           : s->op == &op_conv_backward_data      ? CONV_BACKWARD_DATA
+           : s->op == &op_conv_backward_weights   ? CONV_BACKWARD_WEIGHTS
+                                                  : -1;
+}
+
 void plan_step_describe(const struct plan *p, int step, struct plan_step_info *info)
 {
     const struct program *program = &p->program;
@@ -136,6 +145,8 @@ void plan_step_describe(const struct plan *p, int step, struct plan_step_info *i
         .phase = s->op->phase,
         .flops = s->op->macs ? 2 * s->op->macs(s) : 0,
         .bytes = bytes / program->batch,
+        .conv = pass_of(s) < 0 ? NULL : &s->conv,
+        .pass = pass_of(s),
         .needed = p->running[step],
     };
 }

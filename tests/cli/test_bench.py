@@ -51,6 +51,32 @@ class Bench(harness.Case):
             "bench", "airbench94", "--width", 0.25, "--batch", 32, "--steps", 1, "--no-table",
             "--freeze-whitening").stdout)
 
+    def plan(self, *more):
+        o = self.json("bench", "airbench94", "--width", 0.25, "--batch", 32, "--threads", 1,
+                      "--plan", *more)
+        passes = {}
+        for c in o["plan"]:
+            passes.setdefault((c["layer"], c["pass"]), {})[c["algorithm"]] = c
+        return passes
+
+    def test_bench__plan_takes_one_of_the_candidates_of_each_pass(self):
+        passes = self.plan()
+        self.assertIn(("layers.2.conv1", "backward-data"), passes)
+        self.assertNotIn(("whiten", "backward-data"), passes)
+        for candidates in passes.values():
+            taken = [c for c in candidates.values() if c["taken"]]
+            self.assertEqual(len(taken), 1)
+            self.assertEqual(taken[0]["predicted_seconds"],
+                             min(c["predicted_seconds"] for c in candidates.values()))
+            self.assertIn("direct", candidates)
+            self.assertGreater(min(c["measured_seconds"] for c in candidates.values()), 0)
+
+    def test_bench__plan_shows_what_was_asked_for(self):
+        for candidates in self.plan("--convolution", "direct").values():
+            self.assertTrue(candidates["direct"]["taken"])
+        self.assertRegex(self.kiln("bench", *harness.TINY, "--plan").stdout,
+                         r"(?m)^conv +forward +direct +[0-9.]+ +[0-9.]+  taken$")
+
     def test_bench__table_only_when_asked(self):
         self.assertIn("backward-weights", self.kiln(*self.BENCH).stdout)
         self.assertNotIn("backward-weights", self.kiln(*self.BENCH, "--no-table").stdout)

@@ -70,6 +70,16 @@ static int conv_choose(struct backend *base, int n, const struct conv_shape *s,
     return best;
 }
 
+static double conv_predict(struct backend *base, int n, const struct conv_shape *s,
+                           enum conv_pass pass, int algorithm)
+{
+    const struct conv_algorithm *a = conv_algorithms[algorithm];
+    assert(algorithm >= 0 && algorithm < algorithm_count());
+    return a->supports(cpu_of(base), s, pass)
+               ? a->seconds(cpu_of(base), n, s, pass) / base->threads
+               : -1;
+}
+
 static const struct conv_algorithm *algorithm_of(struct backend *b, const struct conv_shape *s,
                                                  enum conv_pass pass)
 {
@@ -223,6 +233,7 @@ void cpu_conv_ops(struct backend_ops *ops)
 {
     ops->conv_algorithm_name = conv_algorithm_name;
     ops->conv_choose = conv_choose;
+    ops->conv_predict = conv_predict;
     ops->conv_packed_bytes = total_packed_bytes;
     ops->conv_workspace = conv_workspace;
     ops->conv_pack = conv_pack;
