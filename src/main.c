@@ -3,6 +3,7 @@
 
 #include "base/log.h"
 #include "cli/cli.h"
+#include "cli/waiting.h"
 
 extern const struct command command_train, command_resume, command_eval, command_data,
     command_net, command_schedule, command_runs, command_report, command_serve, command_watch,
@@ -46,6 +47,8 @@ static int run_command(int argc, char **argv)
     if (status == 0 && help) {
         help_command(inv.command, stdout);
     } else if (status == 0) {
+        if (inv.command->common & COMMON_CONFIG)
+            waiting_shorten(argv);
         if (inv.common.quiet)
             log_set_level(LOG_QUIET);
         status = inv.command->run(&inv, &e);
