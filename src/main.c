@@ -6,8 +6,9 @@
 #include "cli/waiting.h"
 
 extern const struct command command_train, command_resume, command_eval, command_data,
-    command_net, command_schedule, command_runs, command_report, command_serve, command_watch,
-    command_doctor, command_verify, command_bench, command_help, command_completion;
+    command_net, command_schedule, command_doctor, command_verify, command_probe, command_bench,
+    command_report, command_runs, command_serve, command_watch,
+    command_help, command_completion;
 
 static const struct command *const commands[] = {
     &command_train,
@@ -16,13 +17,14 @@ static const struct command *const commands[] = {
     &command_data,
     &command_net,
     &command_schedule,
+    &command_doctor,
+    &command_verify,
     &command_runs,
+    &command_probe,
+    &command_bench,
     &command_report,
     &command_serve,
     &command_watch,
-    &command_doctor,
-    &command_verify,
-    &command_bench,
     &command_help,
     &command_completion,
     NULL,

@@ -7,10 +7,16 @@
 #include "base/rng.h"
 #include "probes/probe.h"
 
-extern const struct probe probe_norms;
+extern const struct probe probe_norms, probe_noise_scale, probe_sharpness, probe_recency,
+    probe_forgetting, probe_losses;
 
 const struct probe *const probe_list[] = {
     &probe_norms,
+    &probe_noise_scale,
+    &probe_sharpness,
+    &probe_recency,
+    &probe_forgetting,
+    &probe_losses,
     NULL,
 };
 

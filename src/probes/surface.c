@@ -9,12 +9,20 @@
 #include "base/arena.h"
 #include "probes/probe.h"
 
-static int copy_network(struct surface *s, const struct trainer *t, enum precision precision,
+/* The trainer's network once more, from the text it was read from: the file may have changed. */
+static int copy_network(struct network *net, const struct trainer *t, enum precision precision,
                         struct err *e)
 {
-    struct config c = t->config;
-    c.precision = (int)precision;
-    return network_init(&s->net, &c, t->images, e);
+    const struct graph *g = &t->net.graph;
+    const struct backend_options backend = {.tier = t->net.backend->tier,
+                                            .precision = precision,
+                                            .threads = t->net.backend->threads};
+    const struct graph_options options = {
+        .input = g->nodes[0].out, .classes = g->classes, .width = t->config.width};
+    if (graph_parse(&net->graph, &net->arena, g->name, g->text, &options, e))
+        return -1;
+    net->backend = backend_cpu_new(&backend, e);
+    return net->backend ? model_init(&net->model, &net->graph, net->backend, e) : -1;
 }
 
 int surface_open(struct surface *s, const struct trainer *t, const struct surface_options *o,
@@ -28,7 +36,7 @@ int surface_open(struct surface *s, const struct trainer *t, const struct surfac
                           .smoothing = t->config.label_smoothing};
     if ((uint32_t)s->batch > o->images)
         s->batch = (int)o->images;
-    if (copy_network(s, t, o->precision, e))
+    if (copy_network(&s->net, t, o->precision, e))
         return -1;
     s->plan = plan_new(&s->net.model, s->batch, o->mode, e);
     if (!s->plan)

@@ -8,8 +8,6 @@
 #include <stdio.h>
 
 #include "backend/cpu/conv_algorithm.h"
-#include "base/arena.h"
-#include "support/net.h"
 #include "tiles/tile_kernels.h"
 
 /* Which kernels a test runs. */
@@ -258,6 +256,58 @@ static void test_amx__threads_do_not_change_a_bit(void **state)
     }
 }
 
+/* Four pixels at once, or one by one, in a map of `width` columns: the same bits. `column` is where
+ * the first tap of the first pixel falls. */
+static void check_row(int count, int width, int column)
+{
+    enum { LINES = 3, ROWS = 3, HALF = LINES * ROWS * 3 * TILE_REGISTER };
+    static _Alignas(64) uint16_t x[2][9][LINES][1024], w[HALF], y[2][4][2][1024];
+    static _Alignas(64) float bias[32];
+    static _Alignas(64) struct tile_run run;
+    struct rng r = rng_at(1, RNG_TEST, (uint32_t)(count * 100 + width), (uint64_t)(column + 9));
+    for (size_t i = 0; i < sizeof x / 2; i++)
+        (&x[0][0][0][0])[i] = bf16_from_float((float)rng_normal(&r)).bits;
+    for (size_t i = 0; i < sizeof w / 2; i++)
+        w[i] = bf16_from_float((float)rng_normal(&r)).bits;
+    for (int i = 0; i < 32; i++)
+        bias[i] = rng_uniform(&r);
+    const struct tile_hit rows[] = {{0, 1}, {2, 0}};
+    memset(y, 0, sizeof y);
+    kernels.begin(&run);
+    struct tile_pixels four = {
+        .x = (char *)x, .x_row = sizeof x[0], .x_pixel = sizeof x[0][0], .x_width = width,
+        .column = column, .c_lines = LINES, .w = (char *)w, .r = ROWS, .rows = rows,
+        .row_count = 2, .bias = bias, .count = count,
+        .y = (char *)y[0][0][1], .y_pixel = sizeof y[0][0],
+    };
+    kernels.row(&run, &four);
+    for (int i = 0; i < count; i++) {
+        struct tile_hit columns[3];
+        int hits = 0;
+        for (int t = 0; t < 3; t++)
+            if (column + i + t >= 0 && column + i + t < width)
+                columns[hits++] = (struct tile_hit){t, column + i + t};
+        struct tile_pixel one = {
+            .x = (char *)x, .x_row = sizeof x[0], .x_pixel = sizeof x[0][0], .c_lines = LINES,
+            .w = (char *)w, .r = ROWS, .s = 3, .rows = rows, .columns = columns, .row_count = 2,
+            .column_count = hits, .bias = bias, .y = (char *)y[1][i][1],
+        };
+        kernels.pixel(&run, &one);
+    }
+    kernels.end(&run);
+    assert_memory_equal(y[0], y[1], sizeof y[0]);
+}
+
+static void test_amx__a_row_is_its_pixels(void **state)
+{
+    (void)state;
+    tile_kernels_plain(&kernels);
+    for (int count = 1; count <= ROW_PIXELS; count++)
+        for (int width = 1; width <= 9; width += 2)
+            for (int column = -3; column <= width; column++)
+                check_row(count, width, column);
+}
+
 /* What is emulated multiplies exactly as the plain registers do, so the two builds of a kernel
  * agree in every bit. (Of a real multiplier only the bounds above are asked.) */
 static void test_amx__plain_and_built_agree_in_every_bit(void **state)
@@ -284,6 +334,7 @@ int main(void)
         cmocka_unit_test(test_amx__plain_registers_match_naive),
         cmocka_unit_test(test_amx__as_built_matches_naive),
         cmocka_unit_test(test_amx__threads_do_not_change_a_bit),
+        cmocka_unit_test(test_amx__a_row_is_its_pixels),
         cmocka_unit_test(test_amx__plain_and_built_agree_in_every_bit),
     };
     return cmocka_run_group_tests(tests, make_cases, free_cases);

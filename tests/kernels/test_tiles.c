@@ -12,6 +12,7 @@
 #include <cmocka.h>
 
 #include "base/rng.h"
+#include "kernels/peak.h"
 #include "kernels/tile.h"
 #include "kernels/tile_lines.h"
 #include "tiles/tile_kernels.h"
@@ -259,6 +260,30 @@ static void test_tiles__packed_weights_are_rounded_to_nearest(void **state)
     both(check_pack);
 }
 
+/* What measures the tile registers multiplies random numbers, neither zeros nor garbage: sums of
+ * 32 products a round, each below 1, that are not all alike. */
+static void test_tiles__the_peak_is_measured_on_real_products(void **state)
+{
+    (void)state;
+    struct conv_tile_kernels k;
+    const char *lacks = tile_kernels_built(&k);
+    if (lacks) {
+        print_message("skipped: %s\n", lacks);
+        skip();
+    }
+    float values[PEAK_VALUES];
+    struct rng r = rng_at(1, RNG_TEST, 0, 3);
+    for (int i = 0; i < PEAK_VALUES; i++)
+        values[i] = rng_uniform(&r) * 2 - 1;
+    double flops;
+    peak_fn *peak = peak_select_bf16(TIER_AMX, &flops);
+    assert_true(flops == 4 * 16 * 16 * 32 * 2);
+    float once = peak(values, 4), twice = peak(values, 8);
+    assert_true(once != 0 && fabsf(once) < 4 * 4 * 32);
+    assert_true(fabsf(twice - 2 * once) <= 1e-5f * 8 * 4 * 32);
+    assert_false(tile_plain_in_use());
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -267,6 +292,7 @@ int main(void)
         cmocka_unit_test(test_tiles__loads_and_stores_go_by_the_step),
         cmocka_unit_test(test_tiles__transposes_and_pairs),
         cmocka_unit_test(test_tiles__packed_weights_are_rounded_to_nearest),
+        cmocka_unit_test(test_tiles__the_peak_is_measured_on_real_products),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -58,8 +58,8 @@ static int start(void **state)
     tiny_config(&config, folder, tiny_net);
     config.eval_every = -1;
     config.probe_budget = 1e6;
-    config.probe_images = 64;
-    config.probe_iterations = 6;
+    config.probe_images = 32;
+    config.probe_iterations = 3;
     row_count = 0;
     return 0;
 }

@@ -1,0 +1,93 @@
+/* hessian.c - see hessian.h. */
+#include "probes/hessian.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/arena.h"
+
+static double length(const double *x, size_t count)
+{
+    double sum = 0;
+    for (size_t i = 0; i < count; i++)
+        sum += x[i] * x[i];
+    return sqrt(sum);
+}
+
+void hessian_init(struct hessian *h, struct surface *s)
+{
+    *h = (struct hessian){.surface = s, .batch = HESSIAN_ALL};
+    h->w = xcalloc(s->count, sizeof *h->w);
+    h->moved = xcalloc(s->count, sizeof *h->moved);
+    h->minus = xcalloc(s->count, sizeof *h->minus);
+    surface_read(s, h->w);
+    bool fp64 = s->net.backend->precision == PRECISION_FP64;
+    double size = length(h->w, s->count);
+    h->step = (fp64 ? sqrt(0x1p-53) : cbrt(0x1p-24)) * (size > 0 ? size : 1);
+}
+
+void hessian_release(struct hessian *h)
+{
+    free(h->w);
+    free(h->moved);
+    free(h->minus);
+    *h = (struct hessian){0};
+}
+
+/* g = the gradient at w + step x. */
+static void gradient_at(struct hessian *h, const double *x, double step, double *g)
+{
+    int images;
+    for (size_t i = 0; i < h->surface->count; i++)
+        h->moved[i] = h->w[i] + step * x[i];
+    surface_write(h->surface, h->moved);
+    if (h->batch == HESSIAN_ALL)
+        surface_gradient(h->surface, g);
+    else
+        surface_batch_gradient(h->surface, (uint32_t)h->batch, g, &images);
+}
+
+/* y = (g(w + step x) - g(w - step x)) / 2 step. */
+static void difference(struct hessian *h, const double *x, double step, double *y)
+{
+    gradient_at(h, x, -step, h->minus);
+    gradient_at(h, x, step, y);
+    for (size_t i = 0; i < h->surface->count; i++)
+        y[i] = (y[i] - h->minus[i]) / (2 * step);
+    surface_write(h->surface, h->w);
+}
+
+void hessian_apply(void *hessian, const double *x, double *y)
+{
+    struct hessian *h = hessian;
+    double size = length(x, h->surface->count);
+    if (size > 0)
+        difference(h, x, h->step / size, y);
+    else
+        memset(y, 0, h->surface->count * sizeof *y);
+}
+
+double hessian_error(struct hessian *h, const double *x)
+{
+    size_t count = h->surface->count;
+    double *near = xcalloc(2 * count, sizeof *near), *far = near + count;
+    difference(h, x, h->step, near);
+    difference(h, x, 2 * h->step, far);
+    for (size_t i = 0; i < count; i++)
+        far[i] -= near[i];
+    double error = length(far, count);
+    free(near);
+    return error;
+}
+
+double hessian_curvature(struct hessian *h, const double *x)
+{
+    size_t count = h->surface->count;
+    double *y = xcalloc(count, sizeof *y), sum = 0, size = length(x, count);
+    hessian_apply(h, x, y);
+    for (size_t i = 0; i < count; i++)
+        sum += x[i] * y[i];
+    free(y);
+    return sum / (size * size);
+}
