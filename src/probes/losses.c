@@ -37,7 +37,7 @@ static double cost(const struct trainer *t)
 {
     int sets = 2 + (t->selection.validation_count > 0);
     return (1 + 2 * sets) / 3.0 *
-           probe_gradients_cost(t, probe_images(t), (enum precision)t->config.precision);
+           probe_gradients_cost(t, probe_images(t), t->net.backend->precision);
 }
 
 static int open_losses(void **self, const struct trainer *t, struct err *e)
@@ -64,7 +64,7 @@ static void close_losses(void *self)
 static int open_both(struct losses *l, const struct trainer *t, uint32_t room, struct err *e)
 {
     const struct model *m = t->average.kind == AVERAGE_EMA ? &t->slow : &t->net.model;
-    struct surface_options o = {.precision = (enum precision)t->config.precision,
+    struct surface_options o = {.precision = t->net.backend->precision,
                                 .mode = PLAN_TRAIN, .images = probe_images(t)};
     if (surface_open(&l->train, t, &o, e))
         return -1;

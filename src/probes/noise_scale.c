@@ -51,7 +51,7 @@ static int open_noise(void **self, const struct trainer *t, struct err *e)
         return err_set(e, EXIT_USAGE, "noise_scale needs a batch of at least %d images", PARTS);
     if (probe_images(t) > images)
         images = probe_images(t);
-    const struct surface_options o = {.precision = (enum precision)t->config.precision,
+    const struct surface_options o = {.precision = t->net.backend->precision,
                                       .mode = PLAN_FROZEN,
                                       .images = images,
                                       .batch = t->config.batch / PARTS};
@@ -139,7 +139,7 @@ static int measure_checkpoint(struct noise_scale *n, const struct trainer *t, st
     if (part < 1)
         return err_set(e, EXIT_USAGE, "noise_scale needs probe_images of at least %d",
                        GROUPS * PARTS);
-    const struct surface_options o = {.precision = (enum precision)t->config.precision,
+    const struct surface_options o = {.precision = t->net.backend->precision,
                                       .mode = PLAN_FROZEN,
                                       .images = part * GROUPS * PARTS,
                                       .batch = (int)part};

@@ -150,7 +150,7 @@ static int measure_checkpoint(struct norms *n, const struct probe_moment *m,
                               const struct probe_out *out, struct err *e)
 {
     const struct trainer *t = m->trainer;
-    const struct surface_options o = {.precision = (enum precision)t->config.precision,
+    const struct surface_options o = {.precision = t->net.backend->precision,
                                       .mode = PLAN_TRAIN,
                                       .images = probe_images(t)};
     if (surface_open(&n->surface, t, &o, e))

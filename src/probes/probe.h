@@ -80,8 +80,11 @@ const struct probe *probe_find(const char *name, struct err *e);
 /* Series of a probe. */
 int probe_series_count(const struct probe *p);
 
-/* How many training steps one gradient of `images` images costs with the probe precision of the
- * configuration: fp64 runs on the plain kernels, FP64_COST times as long. */
+/* The configuration's probe_precision, for second derivatives. */
+enum precision probe_precision(const struct trainer *t);
+
+/* How many training steps one gradient of `images` images costs in this precision: fp64 runs on the
+ * plain kernels, FP64_COST times as long. */
 double probe_gradients_cost(const struct trainer *t, double images, enum precision precision);
 
 /* A deterministic choice of training images, the same for every checkpoint of a run: the first of

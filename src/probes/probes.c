@@ -72,9 +72,14 @@ void probe_emit(const struct probe_out *out, const char *of, const double *value
             out->sinks[i].probe(out->sinks[i].context, &event);
 }
 
+enum precision probe_precision(const struct trainer *t)
+{
+    return t->config.probe_precision == PROBE_FP64 ? PRECISION_FP64 : PRECISION_FP32;
+}
+
 double probe_gradients_cost(const struct trainer *t, double images, enum precision precision)
 {
-    double factor = precision == PRECISION_FP64 && t->config.precision != PRECISION_FP64
+    double factor = precision == PRECISION_FP64 && t->net.backend->precision != PRECISION_FP64
                         ? FP64_COST
                         : 1;
     return factor * images / t->config.batch;

@@ -53,7 +53,7 @@ static double cost(const struct trainer *t)
 {
     double groups = 2 + log2((double)t->per_epoch);
     return (3 * groups + 2) / 3 *
-           probe_gradients_cost(t, probe_images(t), (enum precision)t->config.precision);
+           probe_gradients_cost(t, probe_images(t), t->net.backend->precision);
 }
 
 static int open_recency(void **self, const struct trainer *t, struct err *e)
@@ -199,7 +199,7 @@ static void look_at_test(struct surface *s, const struct trainer *t, uint32_t mo
 /* Refreshes the statistics on images augmented as in training, but never so. */
 static int open_both(struct recency *r, const struct trainer *t, struct err *e)
 {
-    struct surface_options o = {.precision = (enum precision)t->config.precision,
+    struct surface_options o = {.precision = t->net.backend->precision,
                                 .mode = PLAN_TRAIN, .images = probe_images(t)};
     if (surface_open(&r->train, t, &o, e))
         return -1;

@@ -55,7 +55,7 @@ static double cost(const struct trainer *t)
 {
     double gradients = 2.0 * t->config.probe_iterations + 2 * 2 + 2 * 2 + 3;
     return (1 + has_batch_norm(t)) * gradients *
-           probe_gradients_cost(t, probe_images(t), (enum precision)t->config.probe_precision);
+           probe_gradients_cost(t, probe_images(t), probe_precision(t));
 }
 
 static int open_sharpness(void **self, const struct trainer *t, struct err *e)
@@ -131,7 +131,7 @@ static int measure_mode(struct surface *s, const struct probe_moment *m, enum pl
 {
     const struct trainer *t = m->trainer;
     double values[SERIES];
-    const struct surface_options o = {.precision = (enum precision)t->config.probe_precision,
+    const struct surface_options o = {.precision = probe_precision(t),
                                       .mode = mode, .images = probe_images(t)};
     int status = surface_open(s, t, &o, e);
     if (!status) {

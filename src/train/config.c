@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/hash.h"
+#include "optim/lars.h"
 #include "base/json.h"
 
 #define AT(member) offsetof(struct config, member)
@@ -74,7 +75,7 @@ const struct option_def config_options[] = {
     {"cutout", OPTION_INT, AT(cutout), "0", 0, 31, NULL, "pixels", "augmentation",
      "side of the square set to zero in each image; 0: none", NULL},
 
-    {"optimizer", OPTION_CHOICE, AT(optimizer), "sgd", 0, 0, "sgd", NULL, "optimiser",
+    {"optimizer", OPTION_CHOICE, AT(optimizer), "sgd", 0, 0, "sgd|lars", NULL, "optimiser",
      "update rule", NULL},
     {"lr", OPTION_REAL, AT(lr), "0.4", 0, 1e6, NULL, NULL, "optimiser",
      "learning rate at schedule factor 1", NULL},
@@ -97,6 +98,12 @@ const struct option_def config_options[] = {
 #undef ROLE_KEYS
     {"whiten_bias_epochs", OPTION_REAL, AT(whiten_bias_epochs), "-1", -1, 1e6, NULL, "epochs",
      "optimiser", "train the whitening layer's bias for so many epochs; -1: throughout", NULL},
+    {"lars_scope", OPTION_CHOICE, AT(lars_scope), "layer", 0, 0, "layer|filter", NULL, "optimiser",
+     "lars: what is scaled as a whole, a layer's weights or each output filter's", NULL},
+    {"lars_trust", OPTION_REAL, AT(lars_trust), "0.001", 0, 1e6, NULL, NULL, "optimiser",
+     "lars: length of a step over that of the weights, at learning rate 1", NULL},
+    {"lars_eps", OPTION_REAL, AT(lars_eps), "1e-08", 0, 1e6, NULL, NULL, "optimiser",
+     "lars: added to the length of the gradient", NULL},
 
     {"schedule", OPTION_CHOICE, AT(schedule), "constant", 0, 0,
      "constant|linear|step|cosine|onecycle", NULL, "schedule",
@@ -174,6 +181,8 @@ const struct option_def config_options[] = {
     {0},
 };
 
+static_assert(OPTIMIZER_SGD == 0 && OPTIMIZER_LARS == 1 && LARS_LAYER == 0 && LARS_FILTER == 1,
+              "the choices of `optimizer` and `lars_scope` are in the order of their enums");
 static_assert(FLIP_NONE == 0 && FLIP_RANDOM == 1 && FLIP_ALTERNATING == 2,
               "the choices of `flip` are in the order of enum flip");
 

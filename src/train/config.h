@@ -25,7 +25,8 @@
 #include "optim/average.h"
 #include "optim/schedule.h"
 
-enum optimizer_kind { OPTIMIZER_SGD };
+enum optimizer_kind { OPTIMIZER_SGD, OPTIMIZER_LARS };
+enum probe_precision { PROBE_FP32, PROBE_FP64 };
 enum loss_reduction { REDUCTION_MEAN, REDUCTION_SUM };
 
 /* How an image is looked at in evaluation; see train/eval.h. */
@@ -63,6 +64,8 @@ struct config {
     double lr_factor[ROLE_COUNT];      /* [ROLE_WEIGHT] is 1: weights are the reference */
     double decay_factor[ROLE_COUNT];
     double whiten_bias_epochs;
+    int lars_scope;                    /* enum lars_scope */
+    double lars_trust, lars_eps;
     /* schedule */
     int schedule;                      /* enum schedule_kind */
     char knots[OPTION_TEXT_SIZE];
@@ -89,7 +92,7 @@ struct config {
     char probes[OPTION_TEXT_SIZE];     /* names, with commas between them */
     double probe_budget;
     int probe_images;
-    int probe_precision;               /* enum precision */
+    int probe_precision;               /* enum probe_precision */
     int probe_iterations;
     /* machine */
     int threads;                       /* 0: what the machine grants */

@@ -108,7 +108,10 @@ int train_step(struct trainer *t, struct step_report *report, struct err *e)
         return -1;
 
     /* Update. */
-    sgd_update(&t->sgd, model->params, model->grads, model->trainable, report->lr);
+    const void *directions = model->grads;
+    if (t->config.optimizer == OPTIMIZER_LARS)
+        directions = lars_directions(&t->lars, model->params, model->grads, model->trainable);
+    sgd_update(&t->sgd, model->params, directions, model->trainable, report->lr);
     t->step++;
     update_average(t);
 

@@ -31,6 +31,30 @@ static size_t state_bytes(const struct trainer *t)
     return bytes ? bytes : 1;
 }
 
+static int lars_start(struct trainer *t, struct err *e)
+{
+    const struct graph *g = &t->net.graph;
+    const struct config *c = &t->config;
+    struct lars_tensor *tensors =
+        arena_alloc(&t->net.arena, (size_t)g->tensor_count, sizeof *tensors);
+    for (int i = 0; i < g->tensor_count; i++) {
+        const struct tensor *tensor = &g->tensors[i];
+        tensors[i] = (struct lars_tensor){.offset = tensor->offset,
+                                          .count = tensor->count,
+                                          .rows = tensor->ndim > 1 ? (size_t)tensor->dims[0] : 0,
+                                          .decay_factor = c->decay_factor[tensor->role]};
+    }
+    t->lars = (struct lars){.backend = t->net.backend,
+                            .tensors = tensors,
+                            .tensor_count = g->tensor_count,
+                            .scope = (enum lars_scope)c->lars_scope,
+                            .trust = c->lars_trust,
+                            .eps = c->lars_eps,
+                            .weight_decay = c->weight_decay,
+                            .count = g->params_count};
+    return lars_init(&t->lars, e);
+}
+
 static int optimiser_init(struct trainer *t, struct err *e)
 {
     const struct graph *g = &t->net.graph;
@@ -44,14 +68,15 @@ static int optimiser_init(struct trainer *t, struct err *e)
                                          .lr_factor = c->lr_factor[tensor->role],
                                          .decay_factor = c->decay_factor[tensor->role]};
     }
+    bool lars = c->optimizer == OPTIMIZER_LARS;
     t->sgd = (struct sgd){.backend = t->net.backend,
                           .tensors = tensors,
                           .tensor_count = g->tensor_count,
                           .momentum = c->momentum,
-                          .weight_decay = c->weight_decay,
+                          .weight_decay = lars ? 0 : c->weight_decay,
                           .nesterov = c->nesterov,
                           .count = g->params_count};
-    return sgd_init(&t->sgd, e);
+    return sgd_init(&t->sgd, e) || (lars && lars_start(t, e)) ? -1 : 0;
 }
 
 static void batch_init(struct trainer *t)
@@ -141,6 +166,7 @@ void trainer_release(struct trainer *t)
     if (t->state_before)
         b->ops->memory_free(b, t->state_before, state_bytes(t));
     sgd_release(&t->sgd);
+    lars_release(&t->lars);
     if (t->slow.params)
         model_release(&t->slow);
     network_release(&t->net);
@@ -215,7 +241,9 @@ static size_t all_bytes(const struct config *c, const struct graph *g, struct ba
     size_t steps = big_bytes(plan_bytes(g, b, c->batch, PLAN_TRAIN)) +
                    big_bytes(evaluator_bytes(g, b)) + big_bytes(b->scratch_bytes) +
                    checkpoint_bytes(g, b, averaging) + batch_bytes(c);
-    return weight_bytes(g, b, averaging) + image_bytes(b, input, train, test) +
+    size_t lars = c->optimizer == OPTIMIZER_LARS ? g->params_count * b->real_bytes : 0;
+    return weight_bytes(g, b, averaging) + big_bytes(lars) +
+           image_bytes(b, input, train, test) +
            (start > steps ? start : steps);
 }
 

@@ -12,6 +12,7 @@
 #include "data/loader.h"
 #include "dist/dist.h"
 #include "optim/average.h"
+#include "optim/lars.h"
 #include "optim/schedule.h"
 #include "optim/sgd.h"
 #include "train/eval.h"
@@ -37,6 +38,7 @@ struct trainer {
     struct selection selection;
     struct image_store train_store, test_store;
     struct sgd sgd;
+    struct lars lars;             /* with optimizer = lars; else all zeros */
     struct schedule schedule;
     struct average_rule average;
     void *state_before;           /* running statistics before the step */

@@ -29,6 +29,7 @@ static inline void lab_begin(struct lab *l, const char *net)
     tiny_images(&l->images);
     tiny_config(&l->config, l->scratch.path, net);
     l->config.threads = 1;
+    l->config.precision = PRECISION_FP32;
 }
 
 /* Builds the trainer, and makes `steps` training steps. Comes right after lab_begin. */

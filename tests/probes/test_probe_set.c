@@ -289,6 +289,28 @@ static void test_norms__are_the_lengths_and_angles(void **state)
     assert_int_equal(row_of("norms", 10, "")->count, r->count);
 }
 
+/* Without momentum and decay a step of LARS is lr * trust times the weights, in every layer. */
+static void test_norms__lars_moves_every_layer_alike(void **state)
+{
+    (void)state;
+    config.optimizer = OPTIMIZER_LARS;
+    config.lars_trust = 0.01;
+    config.momentum = 0;
+    config.nesterov = false;
+    config.weight_decay = 0;
+    config.schedule = SCHEDULE_CONSTANT;
+    config.lr = 0.5;
+    run("norms", NULL);
+    static const char *const layers[] = {"conv1.weight", "conv2.weight", "head.weight"};
+    for (int i = 0; i < 3; i++) {
+        const struct row *r = row_of("norms", 10, layers[i]);
+        double share = value(r, "update_norm") / value(r, "weight_norm");
+        assert_true(fabs(share / 0.005 - 1) < 1e-4);
+    }
+    const struct row *bias = row_of("norms", 10, "norm1.bias");
+    assert_true(fabs(value(bias, "update_norm") / (0.5 * value(bias, "gradient_norm")) - 1) < 1e-4);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -298,6 +320,7 @@ int main(void)
         cmocka_unit_test(test_probe_set__names),
         cmocka_unit_test(test_probe_periods__keep_the_budget),
         cmocka_unit_test_setup(test_norms__are_the_lengths_and_angles, start),
+        cmocka_unit_test_setup(test_norms__lars_moves_every_layer_alike, start),
     };
     return cmocka_run_group_tests(tests, group_start, group_end);
 }
