@@ -20,6 +20,16 @@ double theory_equilibrium_angle(const struct theory *t)
     return sqrt(2 * t->lr * t->weight_decay * more / (1 + b));
 }
 
+double theory_equilibrium_turn(const struct theory *t, double steps)
+{
+    return sqrt(2 * steps * t->lr * t->weight_decay / (1 - t->momentum));
+}
+
+double theory_batch_factor(double noise_scale, double batch)
+{
+    return 1 / (1 + noise_scale / batch);
+}
+
 double theory_equilibrium_norm(const struct theory *t, double g)
 {
     return pow(t->lr * g * g / (2 * t->weight_decay * (1 - t->momentum)), 0.25);

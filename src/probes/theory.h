@@ -33,6 +33,11 @@ double theory_equilibrium_ratio(const struct theory *t);
  * sqrt(2 eta lambda (1 + 2b - 2b^3) / (1 + b)), because its last gradient counts more. */
 double theory_equilibrium_angle(const struct theory *t);
 
+/* Root of the mean squared angle over `steps` of them, many more than 1 / (1 - b) but far fewer
+ * than theory_memory_steps: a random walk, sqrt(2 steps eta lambda / (1 - b)), whatever the
+ * momentum's form. */
+double theory_equilibrium_turn(const struct theory *t, double steps);
+
 /* |w| where |g| |w| = g, a constant of scale-invariant weights: (eta g^2 / (2 lambda (1 - b)))^1/4.
  * */
 double theory_equilibrium_norm(const struct theory *t, double g);
@@ -42,6 +47,11 @@ double theory_relaxation_steps(const struct theory *t);
 
 /* Steps that the weights remember, as an average of updates: (1 - b) / (eta lambda). */
 double theory_memory_steps(const struct theory *t);
+
+/* The best learning rate for a batch over that for a very large one, where the gradient noise scale
+ * is `noise_scale`: 1 / (1 + noise_scale / batch) (McCandlish et al. 2018, equation 2.8). Linear in
+ * small batches, flat in large ones; derived for plain gradient descent. */
+double theory_batch_factor(double noise_scale, double batch);
 
 /* Weight decay as a growing learning rate (Li and Arora 2020): with weights that are all
  * scale-invariant, training with eta, lambda and heavy ball b gives the same functions as training

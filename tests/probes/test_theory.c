@@ -203,12 +203,56 @@ static void test_theory__relaxation_time(void **state)
     assert_true(fabs(theory_memory_steps(&t) - 10000) < 1e-9);
 }
 
+/* Over some hundred steps at the equilibrium the weights walk at random: the root of the mean
+ * squared angle over many such stretches. cos of a walk's angle is exp(-angle^2 / 2). */
+static void test_theory__equilibrium_walk(void **state)
+{
+    (void)state;
+    enum { STRETCH = 400, STRETCHES = 30 };
+    const struct theory t = {0.1, 0.9, 2e-4, true};
+    const double size = 3;
+    struct plant p;
+    struct rng r = rng_at(1, RNG_TEST, 42, 0);
+    double before[SIZE], cosine = 0;
+    plant_open(&p, &t);
+    for (int i = 0; i < SIZE; i++)
+        p.w[i] = (i % 2 ? 1.0 : -1.0) * theory_equilibrium_norm(&t, size) / sqrt(SIZE);
+    for (int k = -1; k < STRETCHES; k++) {
+        for (int i = 0; i < SIZE; i++)
+            before[i] = p.w[i];
+        for (int s = 0; s < STRETCH; s++) {
+            random_gradient(&p, &r, size);
+            update(&p, t.lr);
+        }
+        double both = sqrt(dot(before, before) * dot(p.w, p.w));
+        if (k >= 0)
+            cosine += dot(before, p.w) / both / STRETCHES;
+    }
+    /* The momentum's memory of ten steps makes the walk longer by a part in forty. */
+    double turn = sqrt(-2 * log(cosine)), predicted = theory_equilibrium_turn(&t, STRETCH);
+    if (fabs(turn / predicted - 1) > 0.03)
+        fail_msg("turned by %g in %d steps, predicted %g", turn, STRETCH, predicted);
+    plant_close(&p);
+}
+
+/* Ratios of best learning rates at 512 and 128 for noise scales of 300, 900 and more. */
+static void test_theory__batch_factor(void **state)
+{
+    (void)state;
+    const double scales[3] = {300, 900, 1e9}, ratios[3] = {2.109, 2.912, 4};
+    for (int i = 0; i < 3; i++)
+        assert_true(fabs(theory_batch_factor(scales[i], 512) / theory_batch_factor(scales[i], 128) -
+                         ratios[i]) < 1e-3);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_theory__stability_limits),
         cmocka_unit_test(test_theory__equilibrium_of_weight_decay),
         cmocka_unit_test(test_theory__relaxation_time),
+        cmocka_unit_test(test_theory__equilibrium_walk),
+        cmocka_unit_test(test_theory__batch_factor),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
