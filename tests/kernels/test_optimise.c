@@ -122,6 +122,26 @@ static void test_first_nonfinite__finds_the_first(void **state)
     on_every_tier(nonfinite);
 }
 
+/* More than one part, the last a short one; and onto itself. */
+static void copies(struct backend *b)
+{
+    static const size_t counts[] = {1, 131072, 150001};
+    for (int k = 0; k < 3; k++) {
+        struct vector x = vector_new(b, counts[k], 1), y = vector_new(b, counts[k], 2);
+        b->ops->copy(b, y.memory.data, x.memory.data, counts[k] * b->real_bytes);
+        b->ops->copy(b, y.memory.data, y.memory.data, counts[k] * b->real_bytes);
+        memcpy(y.values, x.values, counts[k] * sizeof *y.values);
+        vector_check_and_free(b, &x);
+        vector_check_and_free(b, &y);
+    }
+}
+
+static void test_copy__moves_every_byte(void **state)
+{
+    (void)state;
+    on_every_tier(copies);
+}
+
 static void dots(struct backend *b)
 {
     enum { ROWS = 5 };
@@ -155,6 +175,7 @@ int main(void)
         cmocka_unit_test(test_sgd__is_pytorchs_to_the_bit),
         cmocka_unit_test(test_average__and_multiply),
         cmocka_unit_test(test_first_nonfinite__finds_the_first),
+        cmocka_unit_test(test_copy__moves_every_byte),
         cmocka_unit_test(test_row_dots__are_sums_in_double),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

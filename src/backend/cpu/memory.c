@@ -37,10 +37,27 @@ static void read_reals(struct backend *b, double *dst, const void *src, size_t c
         dst[i] = (double)((const float *)src)[i];
 }
 
+enum { COPY_PART = 1 << 18 }; /* bytes: more than one of these is worth the threads */
+
+struct copy_job {
+    char *dst;
+    const char *src;
+    size_t bytes;
+};
+
+static void copy_part(void *ctx, int part, int worker)
+{
+    (void)worker;
+    const struct copy_job *j = ctx;
+    size_t at = (size_t)part * COPY_PART, left = j->bytes - at;
+    memmove(j->dst + at, j->src + at, left < COPY_PART ? left : COPY_PART);
+}
+
+/* The operands are the same or do not overlap. */
 static void copy(struct backend *b, void *dst, const void *src, size_t bytes)
 {
-    (void)b;
-    memmove(dst, src, bytes);
+    struct copy_job j = {dst, src, bytes};
+    cpu_parallel(cpu_of(b), (int)((bytes + COPY_PART - 1) / COPY_PART), copy_part, &j);
 }
 
 static void zero(struct backend *b, void *dst, size_t bytes)
