@@ -15,26 +15,6 @@ static double length(const double *x, size_t count)
     return sqrt(sum);
 }
 
-void hessian_init(struct hessian *h, struct surface *s)
-{
-    *h = (struct hessian){.surface = s, .batch = HESSIAN_ALL};
-    h->w = xcalloc(s->count, sizeof *h->w);
-    h->moved = xcalloc(s->count, sizeof *h->moved);
-    h->minus = xcalloc(s->count, sizeof *h->minus);
-    surface_read(s, h->w);
-    bool fp64 = s->net.backend->precision == PRECISION_FP64;
-    double size = length(h->w, s->count);
-    h->step = (fp64 ? sqrt(0x1p-53) : cbrt(0x1p-24)) * (size > 0 ? size : 1);
-}
-
-void hessian_release(struct hessian *h)
-{
-    free(h->w);
-    free(h->moved);
-    free(h->minus);
-    *h = (struct hessian){0};
-}
-
 /* g = the gradient at w + step x. */
 static void gradient_at(struct hessian *h, const double *x, double step, double *g)
 {
@@ -58,6 +38,62 @@ static void difference(struct hessian *h, const double *x, double step, double *
     surface_write(h->surface, h->w);
 }
 
+static double distance(const double *x, const double *y, size_t count)
+{
+    double sum = 0;
+    for (size_t i = 0; i < count; i++)
+        sum += (x[i] - y[i]) * (x[i] - y[i]);
+    return sqrt(sum);
+}
+
+/* Halves the step while two neighbouring quotients along the gradient come closer. */
+static void find_step(struct hessian *h)
+{
+    enum { HALVINGS = 8 };
+    size_t count = h->surface->count;
+    double *v = xcalloc(3 * count, sizeof *v), *far = v + count, *near = far + count;
+    double best = INFINITY, step = h->step;
+    surface_gradient(h->surface, v);
+    double size = length(v, count);
+    for (size_t i = 0; size > 0 && i < count; i++)
+        v[i] /= size;
+    difference(h, v, step, far);
+    for (int k = 0; k < HALVINGS; k++) {
+        difference(h, v, step / 2, near);
+        double apart = distance(near, far, count);
+        if (!(apart < best))
+            break;
+        best = apart;
+        h->step = step /= 2;
+        double *swap = far;
+        far = near;
+        near = swap;
+    }
+    free(v);
+}
+
+void hessian_init(struct hessian *h, struct surface *s)
+{
+    *h = (struct hessian){.surface = s, .batch = HESSIAN_ALL};
+    h->w = xcalloc(s->count, sizeof *h->w);
+    h->moved = xcalloc(s->count, sizeof *h->moved);
+    h->minus = xcalloc(s->count, sizeof *h->minus);
+    surface_read(s, h->w);
+    bool fp64 = s->net.backend->precision == PRECISION_FP64;
+    double size = length(h->w, s->count);
+    h->step = (fp64 ? sqrt(0x1p-53) : cbrt(0x1p-24)) * (size > 0 ? size : 1);
+    if (!fp64)
+        find_step(h);
+}
+
+void hessian_release(struct hessian *h)
+{
+    free(h->w);
+    free(h->moved);
+    free(h->minus);
+    *h = (struct hessian){0};
+}
+
 void hessian_apply(void *hessian, const double *x, double *y)
 {
     struct hessian *h = hessian;
@@ -74,9 +110,7 @@ double hessian_error(struct hessian *h, const double *x)
     double *near = xcalloc(2 * count, sizeof *near), *far = near + count;
     difference(h, x, h->step, near);
     difference(h, x, 2 * h->step, far);
-    for (size_t i = 0; i < count; i++)
-        far[i] -= near[i];
-    double error = length(far, count);
+    double error = distance(near, far, count);
     free(near);
     return error;
 }

@@ -16,8 +16,10 @@
  * then the mean curvature over that distance and no longer the Hessian at w. In double there is
  * room to avoid them: r = u^(1/2) |w| = 1e-8 |w| crosses a thousand times fewer, hardly any, and E
  * is still only k u^(1/2) |g| / |w|, nearly all of it rounding. In single precision there is no
- * such room: r = u^(1/3) |w| = 4e-3 |w|, and what is measured is the curvature over a distance that
- * training covers in some steps.
+ * such room: what is measured is the curvature over a distance that training covers in some steps.
+ * The search for r starts at u^(1/3) |w| = 4e-3 |w| and halves it for as long as that brings
+ * D(2r) v and D(r) v closer together, v along the gradient: a network that has nearly learnt its
+ * images bends on a far shorter scale than |w|.
  *
  * hessian_error measures |D(2r) v - D(r) v|: rounding, truncation (3/4 of its part at 2r) and kinks
  * between r and 2r all show in it.
@@ -36,7 +38,7 @@ struct hessian {
     int batch;                   /* which batch of the surface; HESSIAN_ALL: the mean over all */
 };
 
-/* At the surface's present weights. */
+/* At the surface's present weights. In single precision up to 18 gradients find the step. */
 void hessian_init(struct hessian *h, struct surface *s);
 void hessian_release(struct hessian *h);
 

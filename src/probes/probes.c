@@ -22,9 +22,9 @@ const struct probe *const probe_list[] = {
 
 enum { LISTED = sizeof probe_list / sizeof probe_list[0] };
 
-/* A gradient with the plain fp64 kernels takes about so many times as long as with the fp32 ones: 10
- * to 22 times by kiln bench, with AVX-512 and networks of a quarter to half width. It decides how
- * often a probe measures, so it is one number for all machines. */
+/* A gradient with the plain fp64 kernels takes about so many times as long as with the fp32 ones:
+ * 10 to 22 times by kiln bench, with AVX-512 and networks of a quarter to half width. It decides
+ * how often a probe measures, so it is one number for all machines. */
 static const double FP64_COST = 20;
 
 const struct probe *probe_find(const char *name, struct err *e)

@@ -49,11 +49,12 @@ static bool has_batch_norm(const struct trainer *t)
     return t->net.graph.state_count > 0;
 }
 
-/* Two gradients a product; two products for the residuals and two for the error; three gradients
- * for each batch's curvature along its own. */
+/* Two gradients a product; two products for the residuals and two for the error; up to 18 gradients
+ * to find a step in single precision, twice; three for each batch's curvature along its own. */
 static double cost(const struct trainer *t)
 {
-    double gradients = 2.0 * t->config.probe_iterations + 2 * 2 + 2 * 2 + 3;
+    double steps = probe_precision(t) == PRECISION_FP32 ? 2 * 18 : 0;
+    double gradients = 2.0 * t->config.probe_iterations + 2 * 2 + 2 * 2 + 3 + steps;
     return (1 + has_batch_norm(t)) * gradients *
            probe_gradients_cost(t, probe_images(t), probe_precision(t));
 }
@@ -97,7 +98,7 @@ static int spectrum(struct surface *s, const struct trainer *t, double *values, 
         values[LARGEST_RESIDUAL] = l.largest_residual;
         values[SMALLEST] = l.smallest;
         values[SMALLEST_RESIDUAL] = l.smallest_residual;
-        values[DIFFERENCE_ERROR] = hessian_error(&h, l.vector);
+        values[DIFFERENCE_ERROR] = isfinite(l.largest) ? hessian_error(&h, l.vector) : (double)NAN;
         values[ITERATIONS] = l.iterations;
         values[SCALED] = l.largest * size * size;
     }

@@ -223,6 +223,54 @@ static void test_hessian__of_softmax_regression(void **state)
     lab_close(&l);
 }
 
+/* H v along the gradient, v, at the weights that training reached. Returns the estimated error. */
+static double along_gradient(struct lab *l, enum precision precision, const double *v, double *hv)
+{
+    struct surface s;
+    struct hessian hessian;
+    open_surface(&s, l, precision, PLAN_TRAIN, 90, 90);
+    hessian_init(&hessian, &s);
+    hessian_apply(&hessian, v, hv);
+    double error = hessian_error(&hessian, v);
+    hessian_release(&hessian);
+    surface_close(&s);
+    return error;
+}
+
+/* Where the images are nearly learnt the loss bends soon: single precision finds a step that is
+ * short enough, and knows its error. */
+static void test_hessian__in_single_precision_where_the_loss_bends(void **state)
+{
+    (void)state;
+    struct lab l;
+    struct surface s;
+    lab_begin(&l, "p avgpool 4\na conv 3x3 8 pad=1\ns silu\nb conv 3x3 8\nt silu\n"
+                  "q avgpool 2\nl linear classes\n");
+    l.config.label_smoothing = 0;
+    l.config.schedule = SCHEDULE_CONSTANT;
+    l.config.lr = 0.2;
+    l.config.epochs = 100;
+    lab_open(&l, 12);
+    open_surface(&s, &l, PRECISION_FP64, PLAN_TRAIN, 90, 90);
+    size_t n = s.count;
+    double *v = xcalloc(3 * n, sizeof *v), *exact = v + n, *single = exact + n, off = 0;
+    double loss = surface_gradient(&s, v), size = length(v, n);
+    for (size_t i = 0; i < n; i++)
+        v[i] /= size;
+    along_gradient(&l, PRECISION_FP64, v, exact);
+    double error = along_gradient(&l, PRECISION_FP32, v, single);
+    for (size_t i = 0; i < n; i++)
+        off += (exact[i] - single[i]) * (exact[i] - single[i]);
+    off = sqrt(off);
+    print_message("loss %.2g: off by %.2g of %.3g, own estimate %.2g\n", loss, off,
+                  length(exact, n), error);
+    assert_true(loss < 0.01);
+    assert_true(off < 1e-3 * length(exact, n) && off < 3 * error);
+    free(v);
+    surface_close(&s);
+    lab_close(&l);
+}
+
 /* Ends of the spectrum against a dense solver, in both precisions. */
 static void check_spectrum(enum precision precision, double tolerance)
 {
@@ -486,6 +534,7 @@ int main(void)
         cmocka_unit_test(test_lanczos__residuals_are_honest),
         cmocka_unit_test(test_lanczos__stops_when_all_is_found),
         cmocka_unit_test(test_hessian__of_softmax_regression),
+        cmocka_unit_test(test_hessian__in_single_precision_where_the_loss_bends),
         cmocka_unit_test(test_lanczos__on_softmax_regression),
         cmocka_unit_test(test_lanczos__against_a_dense_hessian),
         cmocka_unit_test(test_hessian__of_every_layer_type),
