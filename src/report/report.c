@@ -16,7 +16,8 @@
  * the seed, over which groups average. */
 static const char *const incidental[] = {
     "seed",      "name",      "threads",    "isa",    "data_dir", "checkpoint_every",
-    "keep_last", "keep_best", "hash_steps", "target", "steps",    NULL,
+    "keep_last", "keep_best", "hash_steps", "target", "steps",    "probes",
+    "probe_budget", "probe_images", "probe_precision", "probe_iterations", NULL,
 };
 
 static bool is_incidental(const char *key)
@@ -78,6 +79,7 @@ static int add_sweep(struct report *r, const char *path, struct err *e)
         else
             r->waiting++;
     }
+    r->range_test |= strcmp(s.kind, "find-lr") == 0;
     sweepdir_release(&s);
     return rc;
 }

@@ -62,7 +62,7 @@ struct report {
     const char **problems;       /* [problem_count]: what could not be read */
     size_t problem_count;
     struct report_measure measure;
-    bool live;                   /* drawn for a page that goes on updating */
+    bool range_test;             /* the runs are those of a kiln find-lr */
 };
 
 enum { REPORT_CURVES = 6, REPORT_CURVE_RUNS = 60 };

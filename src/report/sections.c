@@ -3,11 +3,12 @@
 
 #include "report/section.h"
 
-extern const struct report_section section_answer, section_heat, section_optimum, section_parallel,
-    section_training, section_warnings, section_provenance;
+extern const struct report_section section_answer, section_range, section_heat, section_optimum,
+    section_parallel, section_training, section_warnings, section_provenance;
 
 const struct report_section *const report_sections[] = {
     &section_answer,
+    &section_range,
     &section_heat,
     &section_optimum,
     &section_parallel,

@@ -86,6 +86,27 @@ class Report(harness.Case):
         self.assertIn("1 of 2 runs diverged", text)
         self.assertIn(f"reaches {100 * good['test_accuracy']:.2f} % test accuracy", text)
 
+    def test_a_range_test__is_drawn_against_the_rate(self):
+        trials = [("0" * 15 + str(seed), str(seed)) for seed in (1, 2)]
+        for name, seed in trials:
+            self.train("--seed", seed, "--knots", "0:0.001, 3:1", "--lr", "2",
+                       out=f"range/trials/{name}")
+        self.write("range/sweep.json", json.dumps({
+            "format": 1, "kind": "find-lr", "recipe": "tiny", "argv": [], "created": "",
+            "sampler": {"kind": "list"}, "axes": [], "seeds": ["1", "2"], "base": {},
+            "trials": [{"id": name, "label": "", "set": {"seed": seed}}
+                       for name, seed in trials + [("f" * 16, "3")]]}))
+        page = self.page("range")
+        self.assertIn('id="fig-range"', page)
+        self.assertIn("n = 2 runs. The rate grows", page)
+        self.assertIn("1 trial of the sweep is not begun", page)
+        chart = re.findall(r'fig-range".*?json">(.*?)</script>', page, flags=re.S)[0]
+        sets = {s["role"]: s for s in json.loads(chart)["data"]["datasets"]}
+        rates = sets["plain"]["xy"][::2]
+        self.assertEqual(rates, sorted(rates))
+        self.assertGreater(rates[-1], 0.5)
+        self.assertNotIn('id="fig-range"', self.page(*[f"range/trials/{n}" for n, _ in trials]))
+
     def test_damaged_and_missing_files__are_told(self):
         self.train()
         self.fails(3, "there is no 'nothing'", "report", "nothing")
