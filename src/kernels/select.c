@@ -98,6 +98,8 @@ void kernels_init(struct kernels *k, enum tier tier, enum precision precision)
     k->tiles = (struct conv_tile_kernels){0};
     if (precision == PRECISION_BF16 && tier >= TIER_AMX)
         conv_tiles_init(&k->tiles);
+    if (precision == PRECISION_BF16 && tier >= TIER_AVX512BF16)
+        winograd_kernels_init__avx512bf16(&k->winograd);
     if (precision != PRECISION_FP32)
         return;
     if (k->tier >= TIER_AVX2) {

@@ -8,6 +8,7 @@
 #define VEC_REALS 1
 #define ELEMENT REAL
 #define PARTS LINE_ELEMENTS
+#define TURN_IMAGES 1
 #define vec REAL
 #define v_load(p) (*(p))
 #define v_store(p, a) (*(p) = (a))
@@ -27,7 +28,11 @@
 #define REAL float
 #define NAME(name) name##_fp32
 #define LINE_ELEMENTS 16
+#include "kernels/winograd_points_body.h"
 #include "kernels/winograd_body.h"
+#include "kernels/winograd_gradient_body.h"
+#include "kernels/winograd_output_body.h"
+#include "kernels/winograd_weights_body.h"
 #undef REAL
 #undef NAME
 #undef LINE_ELEMENTS
@@ -35,12 +40,17 @@
 #define REAL double
 #define NAME(name) name##_fp64
 #define LINE_ELEMENTS 8
+#include "kernels/winograd_points_body.h"
 #include "kernels/winograd_body.h"
+#include "kernels/winograd_gradient_body.h"
+#include "kernels/winograd_output_body.h"
+#include "kernels/winograd_weights_body.h"
 
 void winograd_kernels_init(struct winograd_kernels *k, enum precision p)
 {
+    *k = (struct winograd_kernels){0};
     if (p == PRECISION_FP64)
         fill_fp64(k);
-    else
+    else if (p == PRECISION_FP32)
         fill_fp32(k);
 }

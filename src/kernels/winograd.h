@@ -71,14 +71,44 @@ struct winograd_kernels {
      * are taken in reverse order. */
     void (*weights)(int c, int lines, bool flip, void *u);
 
-    /* dw[t] = G^T du G, t < 9. du: P [c][lines*CB], frequency f at du + f * du_step; dw
-     * likewise. */
+    /* dw[t] = G^T du G, t < 9. du: P [c][lines*CB], frequency f at du + f * du_step; dw: tap t at
+     * dw + t * dw_step, there channel c at c * dw_row. */
     void (*weights_gradient)(int c, int lines, const void *du, size_t du_step, void *dw,
-                             size_t dw_step);
+                             size_t dw_step, size_t dw_row);
+
+    /* The rest is bf16's and NULL elsewhere; see below. input_rows is `input` for `outer`. */
+    void (*input_rows)(int my, int mx, int images, const void *const *x, void *v, size_t step);
+    void (*pack)(int to, int from, bool transposed, const float *w, int line, void *u,
+                 size_t step);
+    void (*product)(int c, int images, const void *v, const void *u, void *m);
+    void (*outer)(int pixels, int images, int c, const void *v, const void *d, void *du);
 };
 
+/* In bf16 the instruction that multiplies takes pairs of numbers and adds both products to a float.
+ * Pairs are neighbours in what is summed over, and the transforms write them so; these arrangements
+ * are between the kernels alone. A line has 32 channels here, computed as 16 even and 16 odd ones:
+ *
+ *      V for product   [32 images][pairs of channels (0,2) (4,6) ... (28,30) (1,3) ... (29,31)]
+ *      U               [lines of C][the same 16 pairs][32 channels of K][2], zero past C and K
+ *      M               float [32 images][32 channels of K]
+ *      V, D for outer  [16 pairs of images][even, odd channels][16][2]; an odd last image is paired
+ *                      with zeros
+ *      dU              float [lines of C][even, odd channels][16][even, odd channels of K][16]
+ *
+ *      pack       makes U of the 32 channels from 32*line on out of w [k][c][9], to = k and
+ *                 from = c; transposed, for backward-data: to = c, from = k, taps in reverse.
+ *                 Frequency f at u + f * step
+ *      product    m[i][k] = sum over c of v[i][c] * u[c][k], one frequency; `images` is a
+ *                 multiple of 8
+ *      outer      du[c][k] += sum over pixels and images of v * d, for one line of C with c
+ *                 channels and one of K; the tiles of neighbouring pixels follow on each other
+ */
+
+/* The plain versions; bf16 has none. */
 void winograd_kernels_init(struct winograd_kernels *k, enum precision p);
 void winograd_kernels_init__avx2(struct winograd_kernels *k);
 void winograd_kernels_init__avx512(struct winograd_kernels *k);
+/* The kernels for bf16. */
+void winograd_kernels_init__avx512bf16(struct winograd_kernels *k);
 
 #endif

@@ -8,7 +8,11 @@
 #define ELEMENT float
 #define NAME(name) name##__avx2
 #include "kernels/winograd_fp32_body.h"
+#include "kernels/winograd_points_body.h"
 #include "kernels/winograd_body.h"
+#include "kernels/winograd_gradient_body.h"
+#include "kernels/winograd_output_body.h"
+#include "kernels/winograd_weights_body.h"
 
 void winograd_kernels_init__avx2(struct winograd_kernels *k)
 {

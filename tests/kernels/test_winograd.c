@@ -14,6 +14,8 @@
 
 #include <stdio.h>
 
+#include "kernels/bf16.h"
+
 enum { ROUNDINGS = 40, RANDOM_CASES = 24 };
 
 static const double points[5] = {0, 2.0 / 3, -2.0 / 3, 1.5, -1.5};
@@ -98,7 +100,7 @@ static void amplification(double *outputs, double *weights)
     *weights *= *weights;
 }
 
-/* A problem in PyTorch's dense order, all numbers exact in single precision, and what is expected
+/* A problem in PyTorch's dense order, all numbers exact in bf16, and what is expected
  * of it; x and dy of the images as maps come with each backend. */
 struct problem {
     struct conv_shape s;
@@ -159,7 +161,7 @@ static double *normal_values(size_t count, uint64_t stream)
     double *v = zeros(count);
     fill_normal(v, count, stream, 0, 1);
     for (size_t i = 0; i < count; i++)
-        v[i] = (double)(float)v[i];
+        v[i] = (double)bf16_to_float(bf16_from_float((float)v[i]));
     return v;
 }
 
@@ -190,15 +192,23 @@ static double greatest(const double *v, size_t count)
     return most;
 }
 
+/* In bf16 each of the two factors of every product is rounded to 8 bits, and so is a map; what is
+ * added to that in single precision is small beside it. The error of a tensor: see docs/kernels.md,
+ * 1.2 % of the norm for the points used here; 2 % are allowed, as small tensors scatter. */
+enum { BF16_ROUNDINGS = 2 };
+static const double BF16_UNIT = 0x1p-8, BF16_ERROR = 0.02;
+
 /* chain: the sum of magnitudes that the roundings act on; terms: products of one sum. */
 static void compare(struct backend *b, const char *what, const struct problem *m, const double *got,
                     const double *want, size_t count, double chain, double terms)
 {
-    double k = terms + ROUNDINGS, bound = (k * unit(b) + 9 * terms * 0x1p-53) * chain;
+    bool bf16 = b->precision == PRECISION_BF16;
+    double u = b->precision == PRECISION_FP64 ? 0x1p-53 : 0x1p-24, k = terms + ROUNDINGS;
+    double bound = (k * u + 9 * terms * 0x1p-53 + bf16 * BF16_ROUNDINGS * 1.01 * BF16_UNIT) * chain;
     double error = 0, norm = 0;
     for (size_t i = 0; i < count; i++) {
         double difference = got[i] - want[i];
-        if (!(fabs(difference) <= bound))
+        if (!(fabs(difference) <= bound + bf16 * BF16_UNIT * fabs(want[i])))
             fail_msg("%s[%zu] is %.9g, not %.9g +- %.2g (tier %s, fp%d, n %d, %dx%dx%d -> %dx%dx%d,"
                      " pad %d, algorithm %d)", what, i, got[i], want[i], bound, tier_name(b->tier),
                      (int)b->real_bytes * 8, m->n, m->s.c, m->s.h, m->s.w, m->s.k, m->s.p, m->s.q,
@@ -206,7 +216,7 @@ static void compare(struct backend *b, const char *what, const struct problem *m
         error += difference * difference;
         norm += want[i] * want[i];
     }
-    if (!(sqrt(error) <= (10 + sqrt(terms)) * unit(b) * sqrt(norm)))
+    if (!(sqrt(error) <= (bf16 ? BF16_ERROR : (10 + sqrt(terms)) * u) * sqrt(norm)))
         fail_msg("%s is off by %.2g of its norm (tier %s, n %d, %dx%dx%d -> %dx%dx%d)", what,
                  sqrt(error / norm), tier_name(b->tier), m->n, m->s.c, m->s.h, m->s.w, m->s.k,
                  m->s.p, m->s.q);
@@ -365,37 +375,40 @@ static void check_algorithm(struct backend *b, const char *name)
     }
 }
 
-static void check_4(struct backend *b)
+/* Every tier in fp32, the plain one in fp64, and those that have it in bf16. */
+static void check_everywhere(const char *name)
 {
-    check_algorithm(b, "winograd4");
-}
-
-static void check_3(struct backend *b)
-{
-    check_algorithm(b, "winograd3");
-}
-
-static void check_2(struct backend *b)
-{
-    check_algorithm(b, "winograd2");
+    for (enum tier tier = TIER_REF; tier < TIER_COUNT; tier++)
+        for (enum precision p = PRECISION_FP32; p < PRECISION_COUNT; p++) {
+            if ((p == PRECISION_FP64 && tier != TIER_REF) ||
+                (p == PRECISION_BF16 && tier < TIER_AVX512BF16))
+                continue;
+            if (!tier_available(tier)) {
+                print_message("skipped: this machine has not %s\n", tier_name(tier));
+                break;
+            }
+            struct backend *b = backend_of(tier, p, 2);
+            check_algorithm(b, name);
+            b->ops->free(b);
+        }
 }
 
 static void test_winograd__tiles_of_four_match_naive(void **state)
 {
     (void)state;
-    on_every_tier(check_4);
+    check_everywhere("winograd4");
 }
 
 static void test_winograd__tiles_of_three_match_naive(void **state)
 {
     (void)state;
-    on_every_tier(check_3);
+    check_everywhere("winograd3");
 }
 
 static void test_winograd__tiles_of_two_match_naive(void **state)
 {
     (void)state;
-    on_every_tier(check_2);
+    check_everywhere("winograd2");
 }
 
 /* 600 images are 19 blocks: lanes of two and three; 64 channels of 15 x 15 make several chunks of a
@@ -405,11 +418,12 @@ static void test_winograd__threads_do_not_change_a_bit(void **state)
     (void)state;
     static const int threads[] = {2, 3, 8}, images[] = {600, 33};
     for (enum tier tier = TIER_REF; tier < TIER_COUNT; tier++) {
+        enum precision p = tier < TIER_AVX512BF16 ? PRECISION_FP32 : PRECISION_BF16;
         if (!tier_available(tier) || tier == TIER_REF)
             continue;
         for (int i = 0; i < 2; i++) {
             struct conv_shape s = shape_of(i ? 40 : 20, i ? 15 : 7, 7, 65, 1, 0);
-            struct backend *b = backend_of(tier, PRECISION_FP32, 1);
+            struct backend *b = backend_of(tier, p, 1);
             struct problem m;
             struct outcome one, many;
             take(b, &s, find_algorithm(b, "winograd4"));
@@ -417,7 +431,7 @@ static void test_winograd__threads_do_not_change_a_bit(void **state)
             outcome_init(&one, b, &m);
             b->ops->free(b);
             for (size_t t = 0; t < 3; t++) {
-                b = backend_of(tier, PRECISION_FP32, threads[t]);
+                b = backend_of(tier, p, threads[t]);
                 outcome_init(&many, b, &m);
                 b->ops->free(b);
                 assert_memory_equal(one.y.map.data, many.y.map.data, one.y.memory.bytes);

@@ -16,9 +16,17 @@ static const struct conv_rates fp32[TIER_COUNT] = {
     [TIER_AMX] = {57e9, 57e9, 55e9, 55e9, 5e8, 1050e9, 800e9},
 };
 
+/* Below avx512bf16 there is no Winograd in bf16. */
+static const struct conv_rates bf16[TIER_COUNT] = {
+    [TIER_REF] = {1e9, 1e9, 1e9, 1e9, 1e7},
+    [TIER_AVX2] = {40e9, 40e9, 1e9, 1e9, 1e7},
+    [TIER_AVX512] = {40e9, 40e9, 1e9, 1e9, 1e7},
+    [TIER_AVX512BF16] = {105e9, 90e9, 105e9, 95e9, 5e8},
+    [TIER_AMX] = {55e9, 50e9, 55e9, 50e9, 5e8, 1050e9, 800e9},
+};
+
 struct conv_rates conv_builtin_rates(enum tier tier, enum precision precision)
 {
-    (void)precision;
     assert(tier > TIER_AUTO && tier < TIER_COUNT);
-    return fp32[tier];
+    return precision == PRECISION_BF16 ? bf16[tier] : fp32[tier];
 }

@@ -37,9 +37,27 @@ static size_t v_step(int positions, int lines)
     return (size_t)(positions * lines) * TILE + LINE;
 }
 
-static size_t m_step(int positions)
+/* A tile of M, in P. */
+static size_t m_tile(enum precision p)
 {
-    return (size_t)(positions * PANEL_LINES) * TILE + LINE;
+    return (size_t)(IMAGES * layout_cb(p)) * precision_real_bytes(p);
+}
+
+static size_t m_step(enum precision p, int positions)
+{
+    return (size_t)(positions * winograd_panel(p)) * m_tile(p) + LINE;
+}
+
+/* Packed weights of one frequency of a panel. */
+static size_t u_step(enum precision p, int lines, int from)
+{
+    return conv_packed_bytes(p, lines, winograd_depth(p, from), 1);
+}
+
+/* Where a panel begins in the packed weights. */
+static size_t u_at(enum precision p, int panel, int from)
+{
+    return WINOGRAD_FREQUENCIES * u_step(p, panel * winograd_panel(p), from);
 }
 
 /* Packing. */
@@ -60,9 +78,15 @@ static void pack_panel(void *ctx, int panel, int worker)
     const struct conv_shape *s = j->s;
     const struct kernels *k = &j->b->kernels;
     enum precision p = j->b->base.precision;
-    int from = conv_from(s, j->pass), first = panel * PANEL_LINES * layout_cb(p);
-    int lines = conv_panel_lines(p, conv_to(s, j->pass), panel);
-    char *u = j->packed + conv_panel_at(&j->b->base, panel, from, WINOGRAD_FREQUENCIES);
+    int from = conv_from(s, j->pass), to = conv_to(s, j->pass);
+    int first = panel * winograd_panel(p) * layout_cb(p);
+    int lines = winograd_panel_lines(p, to, panel);
+    char *u = j->packed + u_at(p, panel, from);
+    if (k->winograd.pack) {
+        k->winograd.pack(to, from, j->pass == CONV_BACKWARD_DATA, j->weights, panel, u,
+                         u_step(p, lines, from));
+        return;
+    }
     char *w = u + (size_t)((WINOGRAD_FREQUENCIES - WINOGRAD_TAPS) * from * lines) * LINE;
     if (j->pass == CONV_BACKWARD_DATA)
         k->conv.pack_transposed(s->k, s->c, WINOGRAD_TAPS, j->weights, first, lines, w);
@@ -75,13 +99,15 @@ static void winograd_pack(struct cpu_backend *b, const struct conv_shape *s, enu
                           const void *weights, void *packed)
 {
     struct pack_job j = {.b = b, .s = s, .pass = pass, .weights = weights, .packed = packed};
-    cpu_parallel(b, conv_panels(b->base.precision, conv_to(s, pass)), pack_panel, &j);
+    cpu_parallel(b, winograd_panels(b->base.precision, conv_to(s, pass)), pack_panel, &j);
 }
 
 static size_t winograd_packed_bytes(const struct cpu_backend *b, const struct conv_shape *s,
                                     enum conv_pass pass)
 {
-    return conv_packed_size(&b->base, conv_to(s, pass), conv_from(s, pass), WINOGRAD_FREQUENCIES);
+    enum precision p = b->base.precision;
+    return WINOGRAD_FREQUENCIES * u_step(p, layout_cblocks(p, conv_to(s, pass)),
+                                         conv_from(s, pass));
 }
 
 /* Forward and backward-data. */
@@ -108,9 +134,9 @@ struct stage {
     char *v, *m;
 };
 
-static size_t worker_bytes(int positions, int lines)
+static size_t worker_bytes(enum precision p, int positions, int lines)
 {
-    return WINOGRAD_FREQUENCIES * (v_step(positions, lines) + m_step(positions));
+    return WINOGRAD_FREQUENCIES * (v_step(positions, lines) + m_step(p, positions));
 }
 
 /* Images of a block that are computed: the products go in groups of eight. */
@@ -137,23 +163,34 @@ static void transform_input(const struct stage *g)
     }
 }
 
+/* The product of one frequency for one position. */
+static void multiply_tile(const struct kernels *k, int c, int images, int lines, const void *v,
+                          const void *u, void *m)
+{
+    const struct conv_tap tap = {v, u};
+    if (k->winograd.product)
+        k->winograd.product(c, images, v, u, m);
+    else
+        k->conv.gather(1, &tap, c, images, lines, NULL, false, m);
+}
+
 static void multiply(const struct stage *g, int panel, int lines)
 {
     const struct winograd_job *j = g->j;
-    size_t v = v_step(j->positions, j->in_lines), m = m_step(j->positions);
-    const char *u = j->packed + conv_panel_at(&j->b->base, panel, j->in.c, WINOGRAD_FREQUENCIES);
+    enum precision p = j->b->base.precision;
+    size_t v = v_step(j->positions, j->in_lines), m = m_step(p, j->positions);
+    const char *u = j->packed + u_at(p, panel, j->in.c);
+    size_t u_bytes = u_step(p, lines, j->in.c), tile = m_tile(p);
     for (int f = 0; f < WINOGRAD_FREQUENCIES; f++) {
         struct run runs[RUNS];
         int count = chunk_runs(&g->chunk, &j->tiling, f, j->n, runs);
         for (int r = 0; r < count; r++) {
             int images = min_int((runs[r].images + 7) / 8 * 8, IMAGES);
-            for (int i = runs[r].begin; i < runs[r].end; i++) {
-                const struct conv_tap tap = {
-                    g->v + (size_t)f * v + (size_t)(i * j->in_lines) * TILE,
-                    u + (size_t)(f * j->in.c * lines) * LINE};
-                j->b->kernels.conv.gather(1, &tap, j->in.c, images, lines, NULL, false,
-                                          g->m + (size_t)f * m + (size_t)(i * lines) * TILE);
-            }
+            for (int i = runs[r].begin; i < runs[r].end; i++)
+                multiply_tile(&j->b->kernels, j->in.c, images, lines,
+                              g->v + (size_t)f * v + (size_t)(i * j->in_lines) * TILE,
+                              u + (size_t)f * u_bytes,
+                              g->m + (size_t)f * m + (size_t)(i * lines) * tile);
         }
     }
 }
@@ -172,9 +209,10 @@ static void copy_bias(const struct winograd_job *j, int line, void *padded)
 static void transform_output(const struct stage *g, int panel, int lines)
 {
     const struct winograd_job *j = g->j;
-    size_t step = m_step(j->positions);
+    enum precision precision = j->b->base.precision;
+    size_t step = m_step(precision, j->positions), tile = m_tile(precision);
     for (int line = 0; line < lines; line++) {
-        int out_line = panel * PANEL_LINES + line;
+        int out_line = panel * winograd_panel(precision) + line;
         _Alignas(LINE) char bias[2 * LINE];
         copy_bias(j, out_line, bias);
         for (int i = 0; i < g->chunk.count; i++) {
@@ -190,7 +228,7 @@ static void transform_output(const struct stage *g, int panel, int lines)
                 pixels[k] = (char *)j->out.data + ((const char *)read[k] -
                                                    (const char *)j->out.data);
             j->b->kernels.winograd.output(my, mx, rounded_images(j->n, p->block),
-                                          g->m + (size_t)(i * lines + line) * TILE, step, bias,
+                                          g->m + (size_t)(i * lines + line) * tile, step, bias,
                                           pixels);
         }
     }
@@ -207,7 +245,7 @@ static void winograd_item(void *ctx, int item, int worker)
     transform_input(&g);
     int end = j->panels * (split + 1) / j->splits;
     for (int panel = j->panels * split / j->splits; panel < end; panel++) {
-        int lines = conv_panel_lines(j->b->base.precision, j->out.c, panel);
+        int lines = winograd_panel_lines(j->b->base.precision, j->out.c, panel);
         multiply(&g, panel, lines);
         transform_output(&g, panel, lines);
     }
@@ -218,9 +256,9 @@ static void run_map(struct winograd_job *j)
     enum precision p = j->b->base.precision;
     j->in_lines = layout_cblocks(p, j->in.c);
     j->out_lines = layout_cblocks(p, j->out.c);
-    j->panels = conv_panels(p, j->out.c);
+    j->panels = winograd_panels(p, j->out.c);
     j->positions = chunk_positions(j->in_lines);
-    j->worker_bytes = worker_bytes(j->positions, j->in_lines);
+    j->worker_bytes = worker_bytes(p, j->positions, j->in_lines);
     int all = layout_blocks(j->n) * tiling_count(&j->tiling);
     int chunks = (all + j->positions - 1) / j->positions;
     int wanted = ITEMS_PER_THREAD * j->b->base.threads;
@@ -249,8 +287,9 @@ static size_t winograd_workspace(const struct cpu_backend *b, int n, const struc
 {
     if (pass == CONV_BACKWARD_WEIGHTS)
         return conv_winograd_weights_workspace(b, n, s);
-    int lines = layout_cblocks(b->base.precision, conv_from(s, pass));
-    return (size_t)b->base.threads * worker_bytes(chunk_positions(lines), lines);
+    enum precision p = b->base.precision;
+    int lines = layout_cblocks(p, conv_from(s, pass));
+    return (size_t)b->base.threads * worker_bytes(p, chunk_positions(lines), lines);
 }
 
 /* The choice. */
@@ -260,7 +299,7 @@ static bool winograd_supports(const struct cpu_backend *b, const struct conv_sha
 {
     bool backward = pass == CONV_BACKWARD_DATA;
     int h = backward ? s->h : s->p, w = backward ? s->w : s->q;
-    return b->base.precision != PRECISION_BF16 && s->r == 3 && s->s == 3 && s->stride == 1 &&
+    return b->kernels.winograd.input && s->r == 3 && s->s == 3 && s->stride == 1 &&
            s->pad <= 2 && h >= WINOGRAD_LEAST && w >= WINOGRAD_LEAST &&
            h <= TILES_MOST * WINOGRAD_LEAST && w <= TILES_MOST * WINOGRAD_LEAST;
 }

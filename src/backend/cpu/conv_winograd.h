@@ -49,6 +49,29 @@ struct run {
     int begin, end, images;
 };
 
+/* A panel of output channels is 32 of them in fp32 and bf16, 16 in fp64: two lines or, in bf16,
+ * one. These are the panels of this algorithm; those of conv.h are wider in bf16. */
+static inline int winograd_panel(enum precision p)
+{
+    return p == PRECISION_BF16 ? 1 : PANEL_LINES;
+}
+
+static inline int winograd_panels(enum precision p, int channels)
+{
+    return (layout_cblocks(p, channels) + winograd_panel(p) - 1) / winograd_panel(p);
+}
+
+static inline int winograd_panel_lines(enum precision p, int channels, int panel)
+{
+    return min_int(winograd_panel(p), layout_cblocks(p, channels) - panel * winograd_panel(p));
+}
+
+/* Channels summed over that packed weights hold: whole lines in bf16. */
+static inline int winograd_depth(enum precision p, int channels)
+{
+    return p == PRECISION_BF16 ? layout_cblocks(p, channels) * layout_cb(p) : channels;
+}
+
 /* Cuts p by q outputs into tiles of at most `most` (2 to 4; 3 for an odd number with most = 2). */
 void tiling_init(struct tiling *t, int p, int q, int most);
 

@@ -19,8 +19,14 @@
 
 enum {
     CHUNK_BYTES = 12 << 20,     /* of V and D, about: what the last-level cache holds */
-    GROUP_LINES = 4             /* lines of C in an item */
+    GROUP_CHANNELS = 64         /* of C in an item */
 };
+
+/* Lines of C in an item. */
+static int group_lines(enum precision p)
+{
+    return GROUP_CHANNELS / layout_cb(p);
+}
 
 struct weights_job {
     struct cpu_backend *b;
@@ -67,10 +73,12 @@ static struct sizes sizes_of(const struct cpu_backend *b, int n, const struct co
     z.positions = (most + z.chunks - 1) / z.chunks;
     z.v_step = (size_t)(z.positions * c_lines) * TILE + LINE;
     z.d_step = (size_t)(z.positions * k_lines) * TILE + LINE;
-    int groups = (c_lines + GROUP_LINES - 1) / GROUP_LINES;
-    z.slot = (size_t)(WINOGRAD_FREQUENCIES * min_int(c_lines, GROUP_LINES) * layout_cb(p) *
-                      PANEL_LINES) * LINE;
-    z.slots = z.chunks == 1 ? (size_t)b->base.threads : (size_t)(conv_panels(p, s->k) * groups);
+    int groups = (c_lines + group_lines(p) - 1) / group_lines(p);
+    z.slot = WINOGRAD_FREQUENCIES *
+             conv_gradient_bytes(p, winograd_panel(p),
+                                 min_int(c_lines, group_lines(p)) * layout_cb(p), 1);
+    z.slots = z.chunks == 1 ? (size_t)b->base.threads
+                            : (size_t)(winograd_panels(p, s->k) * groups);
     z.lane = conv_gradient_size(&b->base, s->k, s->c, WINOGRAD_TAPS);
     return z;
 }
@@ -97,10 +105,10 @@ static size_t v_at(const struct weights_job *j, int position, int line)
 
 static size_t d_at(const struct weights_job *j, int position, int line)
 {
-    int panel = line / PANEL_LINES;
-    int lines = conv_panel_lines(j->b->base.precision, j->s->k, panel);
-    return (size_t)(panel * PANEL_LINES * j->positions + position * lines +
-                    line % PANEL_LINES) * TILE;
+    enum precision p = j->b->base.precision;
+    int width = winograd_panel(p), panel = line / width;
+    return (size_t)(panel * width * j->positions +
+                    position * winograd_panel_lines(p, j->s->k, panel) + line % width) * TILE;
 }
 
 /* One line of one position: of x, then of dy. */
@@ -116,8 +124,10 @@ static void transform_item(void *ctx, int item, int worker)
     int images = cpu_block_images(j->n, p->block), pad = j->s->pad;
     const void *pixels[WINOGRAD_FREQUENCIES];
     if (line < j->c_lines) {
+        void (*transform)(int, int, int, const void *const *, void *, size_t) =
+            k->input_rows ? k->input_rows : k->input;
         list_pixels(&j->x, j->c_lines, line, p->block, y - pad, x - pad, my + 2, mx + 2, pixels);
-        k->input(my, mx, images, pixels, j->v + v_at(j, i, line), j->v_step);
+        transform(my, mx, images, pixels, j->v + v_at(j, i, line), j->v_step);
     } else {
         line -= j->c_lines;
         list_pixels(&j->dy, j->k_lines, line, p->block, y, x, my, mx, pixels);
@@ -131,32 +141,38 @@ struct weights_part {
     int panel, lines;           /* of K */
     int line_first, line_end;   /* of C */
     int channels;               /* in these lines */
+    int depth;                  /* channels that dU has room for: whole lines in bf16 */
     char *du;
 };
 
 static size_t du_step(const struct weights_part *w)
 {
-    return (size_t)(w->channels * w->lines) * LINE;
+    return conv_gradient_bytes(w->j->b->base.precision, w->lines, w->depth, 1);
 }
 
 static void multiply_run(const struct weights_part *w, int f, const struct run *run)
 {
     const struct weights_job *j = w->j;
-    int cb = layout_cb(j->b->base.precision);
+    const struct kernels *k = &j->b->kernels;
+    enum precision p = j->b->base.precision;
+    int cb = layout_cb(p);
     size_t tile = (size_t)(IMAGES * cb);
     for (int line = w->line_first; line < w->line_end; line++) {
+        int channels = min_int(cb, j->s->c - line * cb);
+        char *du = w->du + (size_t)f * du_step(w) +
+                   conv_gradient_bytes(p, w->lines, (line - w->line_first) * cb, 1);
         const struct conv_rect rect = {
             .rows = 1,
             .pixels = run->end - run->begin,
             .x = j->v + (size_t)f * j->v_step + v_at(j, run->begin, line),
-            .dy = j->d + (size_t)f * j->d_step + d_at(j, run->begin, w->panel * PANEL_LINES),
+            .dy = j->d + (size_t)f * j->d_step + d_at(j, run->begin, w->panel * winograd_panel(p)),
             .x_pixel = tile,
             .dy_pixel = (size_t)w->lines * tile,
         };
-        size_t channel = (size_t)((line - w->line_first) * cb);
-        j->b->kernels.conv.outer(&rect, run->images, min_int(cb, j->s->c - line * cb), w->lines,
-                                 w->du + (size_t)f * du_step(w) +
-                                     channel * (size_t)w->lines * LINE);
+        if (k->winograd.outer)
+            k->winograd.outer(rect.pixels, run->images, channels, rect.x, rect.dy, du);
+        else
+            k->conv.outer(&rect, run->images, channels, w->lines, du);
     }
 }
 
@@ -165,22 +181,26 @@ static void finish_part(const struct weights_part *w)
 {
     const struct weights_job *j = w->j;
     enum precision p = j->b->base.precision;
-    size_t row = (size_t)w->lines * LINE;
+    int line = w->panel * winograd_panel(p), panel = line / PANEL_LINES;
+    size_t row = conv_gradient_bytes(p, conv_panel_lines(p, j->s->k, panel), 1, 1);
     char *dw = (char *)j->lane[j->current] +
-               conv_gradient_at(&j->b->base, w->panel, j->s->c, WINOGRAD_TAPS) +
-               (size_t)(w->line_first * layout_cb(p)) * row;
+               conv_gradient_at(&j->b->base, panel, j->s->c, WINOGRAD_TAPS) +
+               (size_t)(w->line_first * layout_cb(p)) * row +
+               conv_gradient_bytes(p, line % PANEL_LINES, 1, 1);
     j->b->kernels.winograd.weights_gradient(w->channels, w->lines, w->du, du_step(w), dw,
-                                            (size_t)j->s->c * row);
+                                            (size_t)j->s->c * row, row);
 }
 
 static void multiply_item(void *ctx, int item, int worker)
 {
     const struct weights_job *j = ctx;
-    int cb = layout_cb(j->b->base.precision), group = item % j->groups;
-    struct weights_part w = {.j = j, .panel = item / j->groups, .line_first = group * GROUP_LINES};
-    w.line_end = min_int(w.line_first + GROUP_LINES, j->c_lines);
+    enum precision p = j->b->base.precision;
+    int cb = layout_cb(p), first = item % j->groups * group_lines(p);
+    struct weights_part w = {.j = j, .panel = item / j->groups, .line_first = first};
+    w.line_end = min_int(w.line_first + group_lines(p), j->c_lines);
     w.channels = min_int(w.line_end * cb, j->s->c) - w.line_first * cb;
-    w.lines = conv_panel_lines(j->b->base.precision, j->s->k, w.panel);
+    w.depth = winograd_depth(p, w.channels);
+    w.lines = winograd_panel_lines(p, j->s->k, w.panel);
     w.du = j->du + (size_t)(j->whole ? worker : item) * j->slot_bytes;
     if (j->first)
         memset(w.du, 0, WINOGRAD_FREQUENCIES * du_step(&w));
@@ -221,8 +241,8 @@ static void unpack_item(void *ctx, int item, int worker)
     for (int l = 0; l < LANES; l++)
         lane[l] = j->lane[l] ? (const char *)j->lane[l] + offset : NULL;
     j->b->kernels.conv.unpack(LANES, lane, s->k, s->c, WINOGRAD_TAPS, panel * PANEL_LINES * cb,
-                              conv_panel_lines(p, s->k, panel), group * GROUP_LINES * cb,
-                              min_int((group + 1) * GROUP_LINES * cb, s->c), j->dw);
+                              conv_panel_lines(p, s->k, panel), group * GROUP_CHANNELS,
+                              min_int((group + 1) * GROUP_CHANNELS, s->c), j->dw);
 }
 
 void conv_winograd_weights(struct cpu_backend *b, const struct conv_work *w, int most)
@@ -231,11 +251,11 @@ void conv_winograd_weights(struct cpu_backend *b, const struct conv_work *w, int
     enum precision p = b->base.precision;
     struct weights_job j = {.b = b, .n = w->n, .s = s, .x = w->x, .dy = w->y,
                             .c_lines = layout_cblocks(p, s->c), .k_lines = layout_cblocks(p, s->k),
-                            .panels = conv_panels(p, s->k), .dw = w->dw, .v = w->workspace};
+                            .panels = winograd_panels(p, s->k), .dw = w->dw, .v = w->workspace};
     int lanes[LANES], count = conv_lanes(w->n, lanes);
     tiling_init(&j.tiling, s->p, s->q, most);
     struct sizes z = sizes_of(b, w->n, s, tiling_count(&j.tiling));
-    j.groups = (j.c_lines + GROUP_LINES - 1) / GROUP_LINES;
+    j.groups = (s->c + GROUP_CHANNELS - 1) / GROUP_CHANNELS;
     j.positions = z.positions;
     j.whole = z.chunks == 1;
     j.v_step = z.v_step;
@@ -247,5 +267,5 @@ void conv_winograd_weights(struct cpu_backend *b, const struct conv_work *w, int
         j.lane[lanes[i]] = j.du + z.slots * z.slot + (size_t)i * z.lane;
     for (int i = 0; i < count; i++)
         run_lane(&j, lanes[i]);
-    cpu_parallel(b, j.panels * j.groups, unpack_item, &j);
+    cpu_parallel(b, conv_panels(p, s->k) * j.groups, unpack_item, &j);
 }

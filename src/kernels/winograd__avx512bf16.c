@@ -1,0 +1,331 @@
+/* winograd__avx512bf16.c - Winograd in bf16: transforms in fp32 between bf16 lines, products by the
+ * instruction that adds two bf16 products to a float. See the arrangements in winograd.h.
+ *
+ * A product holds 8 rows by 32 columns of sums in 16 registers; a step loads two lines of U,
+ * broadcasts eight pairs and starts 16 instructions. */
+#include <assert.h>
+#include <string.h>
+
+#include "kernels/vector.h"
+#include "kernels/winograd.h"
+
+#define REAL float
+#define ELEMENT uint16_t
+#define VEC_REALS VEC
+#define UNROLL _Pragma("GCC unroll 16")
+
+enum { CB = 32, ROWS = 8, PAIRS = 16, PAIR_BYTES = 2 * LINE };
+
+/* 32 channels as the even and the odd ones; a bf16 number is the upper half of a float. */
+INLINE void split(const uint16_t *p, vec *even, vec *odd)
+{
+    __m512i both = _mm512_load_si512(p);
+    *even = _mm512_castsi512_ps(_mm512_slli_epi32(both, 16));
+    *odd = _mm512_castsi512_ps(_mm512_and_si512(both, _mm512_set1_epi32((int)0xffff0000)));
+}
+
+/* 32 numbers, rounded: those of low, then those of high. */
+INLINE __m512i join(vec low, vec high)
+{
+    return (__m512i)_mm512_cvtne2ps_pbh(high, low);
+}
+
+/* The same as 16 pairs (low, high). */
+INLINE __m512i interleave(vec low, vec high)
+{
+    static const _Alignas(LINE) uint16_t order[32] = {
+        0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23,
+        8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31};
+    return _mm512_permutexvar_epi16(_mm512_load_si512(order), join(low, high));
+}
+
+/* One image a turn: V for product, and outputs. */
+
+INLINE void load_one(const uint16_t *p, vec line[2])
+{
+    split(p, &line[0], &line[1]);
+}
+
+INLINE void store_one(uint16_t *p, const vec line[2])
+{
+    _mm512_store_si512(p, join(line[0], line[1]));
+}
+
+#define NAME(name) name##_one
+#define TURN_IMAGES 1
+#define PARTS 2
+#define LINE_ELEMENTS 32
+#define line_load load_one
+#define line_store store_one
+#include "kernels/winograd_points_body.h"
+#include "kernels/winograd_body.h"
+#include "kernels/winograd_output_body.h"
+#undef NAME
+#undef TURN_IMAGES
+#undef PARTS
+#undef LINE_ELEMENTS
+#undef line_load
+#undef line_store
+
+/* Two images a turn: V and D for outer. */
+
+INLINE void load_two(const uint16_t *p, vec line[4])
+{
+    split(p, &line[0], &line[1]);
+    split(p + CB, &line[2], &line[3]);
+}
+
+INLINE void store_two(uint16_t *p, const vec line[4])
+{
+    _mm512_store_si512(p, interleave(line[0], line[2]));
+    _mm512_store_si512(p + CB, interleave(line[1], line[3]));
+}
+
+#define NAME(name) name##_two
+#define TURN_IMAGES 2
+#define PARTS 4
+#define LINE_ELEMENTS 64
+#define line_load load_two
+#define line_store store_two
+#include "kernels/winograd_points_body.h"
+#include "kernels/winograd_body.h"
+#include "kernels/winograd_gradient_body.h"
+#undef NAME
+#undef TURN_IMAGES
+#undef PARTS
+#undef LINE_ELEMENTS
+#undef line_load
+#undef line_store
+
+typedef void (*transform_fn)(int my, int mx, int images, const void *const *x, void *v,
+                             size_t step);
+
+/* An odd last image is transformed together with an image of zeros. */
+static void transform_pairs(transform_fn transform, int count, int my, int mx, int images,
+                            const void *const *x, void *v, size_t step)
+{
+    _Alignas(LINE) uint16_t last[WINOGRAD_FREQUENCIES][2 * CB];
+    const void *pixels[WINOGRAD_FREQUENCIES];
+    int whole = images / 2 * 2;
+    transform(my, mx, whole, x, v, step);
+    if (whole == images)
+        return;
+    for (int i = 0; i < count; i++) {
+        memcpy(last[i], (const uint16_t *)x[i] + whole * CB, LINE);
+        memset(last[i] + CB, 0, LINE);
+        pixels[i] = last[i];
+    }
+    transform(my, mx, 2, pixels, (char *)v + (size_t)(whole * LINE), step);
+}
+
+static void input_rows(int my, int mx, int images, const void *const *x, void *v, size_t step)
+{
+    transform_pairs(input_two, (my + 2) * (mx + 2), my, mx, images, x, v, step);
+}
+
+static void gradient_rows(int my, int mx, int images, const void *const *dy, void *d, size_t step)
+{
+    transform_pairs(gradient_two, my * mx, my, mx, images, dy, d, step);
+}
+
+/* Weights. */
+
+/* Channel of the first and second number of pair p of a line. */
+INLINE int pair_channel(int p, int second)
+{
+    return p < PAIRS / 2 ? 4 * p + 2 * second : 4 * (p - PAIRS / 2) + 1 + 2 * second;
+}
+
+/* The nine taps of 32 by 32 channels: w [tap][from][to], zero past the ends. */
+static void take_taps(int to, int from, bool transposed, const float *w, int to_first,
+                      int from_first, float taps[WINOGRAD_TAPS][CB][CB])
+{
+    size_t to_step = WINOGRAD_TAPS, from_step = WINOGRAD_TAPS;
+    *(transposed ? &from_step : &to_step) *= (size_t)(transposed ? to : from);
+    memset(taps, 0, WINOGRAD_TAPS * sizeof *taps);
+    int to_count = to - to_first < CB ? to - to_first : CB;
+    int from_count = from - from_first < CB ? from - from_first : CB;
+    for (int i = 0; i < to_count; i++)
+        for (int j = 0; j < from_count; j++) {
+            const float *nine = w + (size_t)(to_first + i) * to_step +
+                                (size_t)(from_first + j) * from_step;
+            for (int t = 0; t < WINOGRAD_TAPS; t++)
+                taps[transposed ? WINOGRAD_TAPS - 1 - t : t][j][i] = nine[t];
+        }
+}
+
+/* All frequencies of 16 weights that follow on each other. */
+INLINE void weights_points(float (*taps)[CB][CB], int from, int to, vec *u)
+{
+    vec half[3][WINOGRAD_POINTS];
+    UNROLL for (int j = 0; j < 3; j++) {
+        const vec column[3] = {v_load(&taps[j][from][to]), v_load(&taps[3 + j][from][to]),
+                               v_load(&taps[6 + j][from][to])};
+        weights_1d_one(column, half[j]);
+    }
+    UNROLL for (int i = 0; i < WINOGRAD_POINTS; i++) {
+        const vec row[3] = {half[0][i], half[1][i], half[2][i]};
+        weights_1d_one(row, u + i * WINOGRAD_POINTS);
+    }
+}
+
+static void pack(int to, int from, bool transposed, const float *w, int line, void *u, size_t step)
+{
+    _Alignas(LINE) float taps[WINOGRAD_TAPS][CB][CB];
+    for (int from_line = 0; from_line * CB < from; from_line++) {
+        take_taps(to, from, transposed, w, line * CB, from_line * CB, taps);
+        for (int p = 0; p < PAIRS; p++)
+            for (int part = 0; part < 2; part++) {
+                vec first[WINOGRAD_FREQUENCIES], second[WINOGRAD_FREQUENCIES];
+                char *at = (char *)u + (size_t)(from_line * PAIRS + p) * PAIR_BYTES +
+                           (size_t)(part * LINE);
+                weights_points(taps, pair_channel(p, 0), part * VEC, first);
+                weights_points(taps, pair_channel(p, 1), part * VEC, second);
+                for (int f = 0; f < WINOGRAD_FREQUENCIES; f++)
+                    _mm512_store_si512(at + (size_t)f * step, interleave(first[f], second[f]));
+            }
+    }
+}
+
+/* Products. */
+
+INLINE __m512 multiply_add(__m512 sum, __m512i a, __m512i b)
+{
+    return _mm512_dpbf16_ps(sum, (__m512bh)a, (__m512bh)b);
+}
+
+/* Adds `pairs` pairs of channels, from pair `first` of a line on, to the sums of eight images. */
+INLINE void product_pairs(const char *v, const char *u, int first, int pairs, __m512 sum[ROWS][2])
+{
+    v += first * 4;
+    u += first * PAIR_BYTES;
+#pragma GCC unroll 1
+    for (int p = 0; p < pairs; p++, v += 4, u += PAIR_BYTES) {
+        __m512i low = _mm512_load_si512(u), high = _mm512_load_si512(u + LINE);
+        UNROLL for (int i = 0; i < ROWS; i++) {
+            __m512i a = _mm512_set1_epi32(*(const int *)(const void *)(v + i * LINE));
+            sum[i][0] = multiply_add(sum[i][0], a, low);
+            sum[i][1] = multiply_add(sum[i][1], a, high);
+        }
+    }
+}
+
+static void product(int c, int images, const void *v, const void *u, void *m)
+{
+    int tail = (c % CB + 3) / 4; /* pairs of each half of a last line that is not full */
+    for (int image = 0; image < images; image += ROWS) {
+        const char *x = (const char *)v + image * LINE, *w = u;
+        float *out = (float *)m + image * CB;
+        __m512 sum[ROWS][2];
+        UNROLL for (int i = 0; i < ROWS; i++)
+            sum[i][0] = sum[i][1] = _mm512_setzero_ps();
+        for (int cc = c; cc >= CB; cc -= CB, x += IMAGES * LINE, w += PAIRS * PAIR_BYTES)
+            product_pairs(x, w, 0, PAIRS, sum);
+        if (tail) {
+            product_pairs(x, w, 0, tail, sum);
+            product_pairs(x, w, PAIRS / 2, tail, sum);
+        }
+        UNROLL for (int i = 0; i < ROWS; i++) {
+            _mm512_store_ps(out + i * CB, sum[i][0]);
+            _mm512_store_ps(out + i * CB + VEC, sum[i][1]);
+        }
+    }
+}
+
+/* `rows` channels of C of one half of a line, from `first` on. */
+INLINE void outer_rows(int rows, int pixels, int images, const char *v, const char *d, float *du)
+{
+    __m512 sum[12][2];
+    UNROLL for (int i = 0; i < rows; i++)
+        sum[i][0] = sum[i][1] = _mm512_setzero_ps();
+    for (int p = 0; p < pixels; p++, v += IMAGES * LINE, d += IMAGES * LINE) {
+        const char *a = v, *b = d;
+#pragma GCC unroll 1
+        for (int i = 0; i < images; i += 2, a += PAIR_BYTES, b += PAIR_BYTES) {
+            __m512i even = _mm512_load_si512(b), odd = _mm512_load_si512(b + LINE);
+            UNROLL for (int j = 0; j < rows; j++) {
+                __m512i pair = _mm512_set1_epi32(*(const int *)(const void *)(a + 4 * j));
+                sum[j][0] = multiply_add(sum[j][0], pair, even);
+                sum[j][1] = multiply_add(sum[j][1], pair, odd);
+            }
+        }
+    }
+    UNROLL for (int i = 0; i < rows; i++)
+        UNROLL for (int part = 0; part < 2; part++) {
+            float *at = du + i * CB + part * VEC;
+            v_store(at, v_add(v_load(at), sum[i][part]));
+        }
+}
+
+/* A line of 24 channels or less takes 12 of each half at once. */
+static void outer(int pixels, int images, int c, const void *v, const void *d, void *du)
+{
+    for (int part = 0; part < 2; part++) {
+        const char *x = (const char *)v + part * LINE;
+        float *at = (float *)du + part * VEC * CB;
+        if (c > 16 && c <= 24) {
+            outer_rows(12, pixels, images, x, d, at);
+            continue;
+        }
+        outer_rows(ROWS, pixels, images, x, d, at);
+        if (c > 16)
+            outer_rows(ROWS, pixels, images, x + ROWS * 4, d, at + ROWS * CB);
+    }
+}
+
+/* 16 even and 16 odd numbers to 32 in order. */
+INLINE void store_mixed(float *p, vec even, vec odd)
+{
+    const __m512i low = _mm512_setr_epi32(0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);
+    const __m512i eight = _mm512_set1_epi32(8);
+    v_store(p, _mm512_permutex2var_ps(even, low, odd));
+    v_store(p + VEC, _mm512_permutex2var_ps(even, _mm512_add_epi32(low, eight), odd));
+}
+
+INLINE void weights_gradient_points(const char *du, size_t du_step, vec dw[3][3])
+{
+    vec half[3][WINOGRAD_POINTS];
+    UNROLL for (int j = 0; j < WINOGRAD_POINTS; j++) {
+        vec column[WINOGRAD_POINTS], out[3];
+        UNROLL for (int i = 0; i < WINOGRAD_POINTS; i++)
+            column[i] = v_load((const float *)(const void *)(
+                du + (size_t)(i * WINOGRAD_POINTS + j) * du_step));
+        weights_gradient_1d_one(column, out);
+        UNROLL for (int i = 0; i < 3; i++)
+            half[i][j] = out[i];
+    }
+    UNROLL for (int i = 0; i < 3; i++)
+        weights_gradient_1d_one(half[i], dw[i]);
+}
+
+static void weights_gradient(int c, int lines, const void *du, size_t du_step, void *dw,
+                             size_t dw_step, size_t dw_row)
+{
+    assert(lines == 1);
+    (void)lines;
+    for (int channel = 0; channel < c; channel++) {
+        int row = channel / CB * CB + channel % 2 * VEC + channel % CB / 2;
+        const char *from = (const char *)du + (size_t)(row * CB) * sizeof(float);
+        char *to = (char *)dw + (size_t)channel * dw_row;
+        vec even[3][3], odd[3][3];
+        weights_gradient_points(from, du_step, even);
+        weights_gradient_points(from + LINE, du_step, odd);
+        UNROLL for (int t = 0; t < WINOGRAD_TAPS; t++)
+            store_mixed((float *)(void *)(to + (size_t)t * dw_step), even[t / 3][t % 3],
+                        odd[t / 3][t % 3]);
+    }
+}
+
+void winograd_kernels_init__avx512bf16(struct winograd_kernels *k)
+{
+    *k = (struct winograd_kernels){
+        .input = input_one,
+        .output = output_one,
+        .gradient = gradient_rows,
+        .weights_gradient = weights_gradient,
+        .input_rows = input_rows,
+        .pack = pack,
+        .product = product,
+        .outer = outer,
+    };
+}

@@ -1,0 +1,62 @@
+/* winograd_weights_body.h - the transforms of weights and of their gradient where these lie as [c]
+ * [lines * CB] of REAL, and the table. Comes after the other bodies. */
+
+static void NAME(weights)(int c, int lines, bool flip, void *u)
+{
+    size_t step = (size_t)(c * lines * LINE_ELEMENTS);
+    REAL *w = (REAL *)u + (WINOGRAD_FREQUENCIES - WINOGRAD_TAPS) * step;
+    for (size_t at = 0; at < step; at += VEC_REALS) {
+        vec half[3][WINOGRAD_POINTS], out[WINOGRAD_POINTS];
+        UNROLL for (int j = 0; j < 3; j++) {
+            vec column[3];
+            UNROLL for (int i = 0; i < 3; i++)
+                column[i] = v_load(w + (size_t)(flip ? 8 - 3 * i - j : 3 * i + j) * step + at);
+            NAME(weights_1d)(column, out);
+            UNROLL for (int i = 0; i < WINOGRAD_POINTS; i++)
+                half[j][i] = out[i];
+        }
+        UNROLL for (int i = 0; i < WINOGRAD_POINTS; i++) {
+            const vec row[3] = {half[0][i], half[1][i], half[2][i]};
+            NAME(weights_1d)(row, out);
+            UNROLL for (int j = 0; j < WINOGRAD_POINTS; j++)
+                v_store((REAL *)u + (size_t)(i * WINOGRAD_POINTS + j) * step + at, out[j]);
+        }
+    }
+}
+
+static void NAME(weights_gradient)(int c, int lines, const void *du, size_t du_step, void *dw,
+                                   size_t dw_step, size_t dw_row)
+{
+    int width = lines * LINE_ELEMENTS;
+    for (int from = 0; from < c * width; from += VEC_REALS) {
+        size_t to = (size_t)(from / width) * dw_row + (size_t)(from % width) * sizeof(REAL);
+        vec half[3][WINOGRAD_POINTS];
+        UNROLL for (int j = 0; j < WINOGRAD_POINTS; j++) {
+            vec column[WINOGRAD_POINTS], out[3];
+            UNROLL for (int i = 0; i < WINOGRAD_POINTS; i++) {
+                const char *f = (const char *)du + (size_t)(i * WINOGRAD_POINTS + j) * du_step;
+                column[i] = v_load((const REAL *)(const void *)f + from);
+            }
+            NAME(weights_gradient_1d)(column, out);
+            UNROLL for (int i = 0; i < 3; i++)
+                half[i][j] = out[i];
+        }
+        UNROLL for (int i = 0; i < 3; i++) {
+            vec out[3];
+            NAME(weights_gradient_1d)(half[i], out);
+            UNROLL for (int j = 0; j < 3; j++)
+                v_store((REAL *)(void *)((char *)dw + (size_t)(3 * i + j) * dw_step + to), out[j]);
+        }
+    }
+}
+
+static void NAME(fill)(struct winograd_kernels *k)
+{
+    *k = (struct winograd_kernels){
+        .input = NAME(input),
+        .output = NAME(output),
+        .gradient = NAME(gradient),
+        .weights = NAME(weights),
+        .weights_gradient = NAME(weights_gradient),
+    };
+}
