@@ -233,7 +233,8 @@ static void product(int c, int images, const void *v, const void *u, void *m)
 }
 
 /* `rows` channels of C of one half of a line, from `first` on. */
-INLINE void outer_rows(int rows, int pixels, int images, const char *v, const char *d, float *du)
+INLINE void outer_rows(int rows, int pixels, int images, const char *v, size_t v_step,
+                       const char *d, size_t d_step, float *du)
 {
     __m512 sum[12][2];
     UNROLL for (int i = 0; i < rows; i++)
@@ -243,6 +244,8 @@ INLINE void outer_rows(int rows, int pixels, int images, const char *v, const ch
 #pragma GCC unroll 1
         for (int i = 0; i < images; i += 2, a += PAIR_BYTES, b += PAIR_BYTES) {
             __m512i even = _mm512_load_si512(b), odd = _mm512_load_si512(b + LINE);
+            _mm_prefetch(a + v_step, _MM_HINT_T0);
+            _mm_prefetch(b + d_step, _MM_HINT_T0);
             UNROLL for (int j = 0; j < rows; j++) {
                 __m512i pair = _mm512_set1_epi32(*(const int *)(const void *)(a + 4 * j));
                 sum[j][0] = multiply_add(sum[j][0], pair, even);
@@ -258,18 +261,19 @@ INLINE void outer_rows(int rows, int pixels, int images, const char *v, const ch
 }
 
 /* A line of 24 channels or less takes 12 of each half at once. */
-static void outer(int pixels, int images, int c, const void *v, const void *d, void *du)
+static void outer(int pixels, int images, int c, const void *v, size_t v_step, const void *d,
+                  size_t d_step, void *du)
 {
-    for (int part = 0; part < 2; part++) {
+    for (int part = 0; part < 2; part++, d_step += LINE) {
         const char *x = (const char *)v + part * LINE;
         float *at = (float *)du + part * VEC * CB;
         if (c > 16 && c <= 24) {
-            outer_rows(12, pixels, images, x, d, at);
+            outer_rows(12, pixels, images, x, v_step, d, d_step, at);
             continue;
         }
-        outer_rows(ROWS, pixels, images, x, d, at);
+        outer_rows(ROWS, pixels, images, x, v_step, d, d_step, at);
         if (c > 16)
-            outer_rows(ROWS, pixels, images, x + ROWS * 4, d, at + ROWS * CB);
+            outer_rows(ROWS, pixels, images, x + ROWS * 4, v_step, d, d_step, at + ROWS * CB);
     }
 }
 

@@ -19,7 +19,7 @@
 
 enum {
     CHUNK_BYTES = 12 << 20,     /* of V and D, about: what the last-level cache holds */
-    GROUP_CHANNELS = 64         /* of C in an item */
+    GROUP_CHANNELS = 32         /* of C in an item: its dU stays in the second-level cache */
 };
 
 /* Lines of C in an item. */
@@ -170,7 +170,8 @@ static void multiply_run(const struct weights_part *w, int f, const struct run *
             .dy_pixel = (size_t)w->lines * tile,
         };
         if (k->winograd.outer)
-            k->winograd.outer(rect.pixels, run->images, channels, rect.x, rect.dy, du);
+            k->winograd.outer(rect.pixels, run->images, channels, rect.x, j->v_step, rect.dy,
+                              j->d_step, du);
         else
             k->conv.outer(&rect, run->images, channels, w->lines, du);
     }
