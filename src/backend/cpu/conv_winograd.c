@@ -18,17 +18,10 @@
 #include "backend/cpu/conv_winograd.h"
 
 enum {
-    V_BYTES = 5 << 18,          /* of a chunk, about: what the second-level cache holds, and some */
+    CHUNK_BYTES = 1 << 20,      /* of V and M, about: the second-level cache */
     TILES_MOST = 64,            /* of a dimension, so that everything can be counted in ints */
     ITEMS_PER_THREAD = 4        /* at least, where the work can be cut that finely */
 };
-
-/* Positions of a chunk for `lines` lines of channels. */
-static int chunk_positions(int lines)
-{
-    int count = V_BYTES / (WINOGRAD_FREQUENCIES * TILE * lines);
-    return count < 1 ? 1 : min_int(count, CHUNK_POSITIONS);
-}
 
 /* Bytes between frequencies; a line more than they hold, lest they all fall into the same sets of
  * the caches. */
@@ -41,6 +34,15 @@ static size_t v_step(int positions, int lines)
 static size_t m_tile(enum precision p)
 {
     return (size_t)(IMAGES * layout_cb(p)) * precision_real_bytes(p);
+}
+
+/* Positions of a chunk for `lines` lines of channels. */
+static int chunk_positions(enum precision p, int lines)
+{
+    size_t position = WINOGRAD_FREQUENCIES *
+                      ((size_t)lines * TILE + (size_t)winograd_panel(p) * m_tile(p));
+    int count = (int)(CHUNK_BYTES / position);
+    return count < 1 ? 1 : min_int(count, CHUNK_POSITIONS);
 }
 
 static size_t m_step(enum precision p, int positions)
@@ -257,7 +259,7 @@ static void run_map(struct winograd_job *j)
     j->in_lines = layout_cblocks(p, j->in.c);
     j->out_lines = layout_cblocks(p, j->out.c);
     j->panels = winograd_panels(p, j->out.c);
-    j->positions = chunk_positions(j->in_lines);
+    j->positions = chunk_positions(p, j->in_lines);
     j->worker_bytes = worker_bytes(p, j->positions, j->in_lines);
     int all = layout_blocks(j->n) * tiling_count(&j->tiling);
     int chunks = (all + j->positions - 1) / j->positions;
@@ -289,7 +291,7 @@ static size_t winograd_workspace(const struct cpu_backend *b, int n, const struc
         return conv_winograd_weights_workspace(b, n, s);
     enum precision p = b->base.precision;
     int lines = layout_cblocks(p, conv_from(s, pass));
-    return (size_t)b->base.threads * worker_bytes(p, chunk_positions(lines), lines);
+    return (size_t)b->base.threads * worker_bytes(p, chunk_positions(p, lines), lines);
 }
 
 /* The choice. */
