@@ -136,31 +136,31 @@ INLINE int pair_channel(int p, int second)
     return p < PAIRS / 2 ? 4 * p + 2 * second : 4 * (p - PAIRS / 2) + 1 + 2 * second;
 }
 
-/* The nine taps of 32 by 32 channels: w [tap][from][to], zero past the ends. */
+/* The nine taps of 32 by 32 channels, [from][tap][to], zero past the ends. */
 static void take_taps(int to, int from, bool transposed, const float *w, int to_first,
-                      int from_first, float taps[WINOGRAD_TAPS][CB][CB])
+                      int from_first, float taps[CB][WINOGRAD_TAPS][CB])
 {
     size_t to_step = WINOGRAD_TAPS, from_step = WINOGRAD_TAPS;
     *(transposed ? &from_step : &to_step) *= (size_t)(transposed ? to : from);
-    memset(taps, 0, WINOGRAD_TAPS * sizeof *taps);
+    memset(taps, 0, CB * sizeof *taps);
     int to_count = to - to_first < CB ? to - to_first : CB;
     int from_count = from - from_first < CB ? from - from_first : CB;
-    for (int i = 0; i < to_count; i++)
-        for (int j = 0; j < from_count; j++) {
+    for (int j = 0; j < from_count; j++)
+        for (int i = 0; i < to_count; i++) {
             const float *nine = w + (size_t)(to_first + i) * to_step +
                                 (size_t)(from_first + j) * from_step;
             for (int t = 0; t < WINOGRAD_TAPS; t++)
-                taps[transposed ? WINOGRAD_TAPS - 1 - t : t][j][i] = nine[t];
+                taps[j][transposed ? WINOGRAD_TAPS - 1 - t : t][i] = nine[t];
         }
 }
 
 /* All frequencies of 16 weights that follow on each other. */
-INLINE void weights_points(float (*taps)[CB][CB], int from, int to, vec *u)
+INLINE void weights_points(float (*taps)[CB], int to, vec *u)
 {
     vec half[3][WINOGRAD_POINTS];
     UNROLL for (int j = 0; j < 3; j++) {
-        const vec column[3] = {v_load(&taps[j][from][to]), v_load(&taps[3 + j][from][to]),
-                               v_load(&taps[6 + j][from][to])};
+        const vec column[3] = {v_load(&taps[j][to]), v_load(&taps[3 + j][to]),
+                               v_load(&taps[6 + j][to])};
         weights_1d_one(column, half[j]);
     }
     UNROLL for (int i = 0; i < WINOGRAD_POINTS; i++) {
@@ -171,7 +171,7 @@ INLINE void weights_points(float (*taps)[CB][CB], int from, int to, vec *u)
 
 static void pack(int to, int from, bool transposed, const float *w, int line, void *u, size_t step)
 {
-    _Alignas(LINE) float taps[WINOGRAD_TAPS][CB][CB];
+    _Alignas(LINE) float taps[CB][WINOGRAD_TAPS][CB];
     for (int from_line = 0; from_line * CB < from; from_line++) {
         take_taps(to, from, transposed, w, line * CB, from_line * CB, taps);
         for (int p = 0; p < PAIRS; p++)
@@ -179,8 +179,8 @@ static void pack(int to, int from, bool transposed, const float *w, int line, vo
                 vec first[WINOGRAD_FREQUENCIES], second[WINOGRAD_FREQUENCIES];
                 char *at = (char *)u + (size_t)(from_line * PAIRS + p) * PAIR_BYTES +
                            (size_t)(part * LINE);
-                weights_points(taps, pair_channel(p, 0), part * VEC, first);
-                weights_points(taps, pair_channel(p, 1), part * VEC, second);
+                weights_points(taps[pair_channel(p, 0)], part * VEC, first);
+                weights_points(taps[pair_channel(p, 1)], part * VEC, second);
                 for (int f = 0; f < WINOGRAD_FREQUENCIES; f++)
                     _mm512_store_si512(at + (size_t)f * step, interleave(first[f], second[f]));
             }

@@ -50,16 +50,18 @@ static size_t m_step(enum precision p, int positions)
     return (size_t)(positions * winograd_panel(p)) * m_tile(p) + LINE;
 }
 
-/* Packed weights of one frequency of a panel. */
+/* Packed weights of one frequency of a panel; in bf16 with a line between frequencies, too. (In
+ * fp32 they are transformed in place and must follow on each other.) */
 static size_t u_step(enum precision p, int lines, int from)
 {
-    return conv_packed_bytes(p, lines, winograd_depth(p, from), 1);
+    return conv_packed_bytes(p, lines, winograd_depth(p, from), 1) +
+           (p == PRECISION_BF16 ? LINE : 0);
 }
 
 /* Where a panel begins in the packed weights. */
 static size_t u_at(enum precision p, int panel, int from)
 {
-    return WINOGRAD_FREQUENCIES * u_step(p, panel * winograd_panel(p), from);
+    return (size_t)(panel * WINOGRAD_FREQUENCIES) * u_step(p, winograd_panel(p), from);
 }
 
 /* Packing. */
@@ -108,8 +110,7 @@ static size_t winograd_packed_bytes(const struct cpu_backend *b, const struct co
                                     enum conv_pass pass)
 {
     enum precision p = b->base.precision;
-    return WINOGRAD_FREQUENCIES * u_step(p, layout_cblocks(p, conv_to(s, pass)),
-                                         conv_from(s, pass));
+    return u_at(p, winograd_panels(p, conv_to(s, pass)), conv_from(s, pass));
 }
 
 /* Forward and backward-data. */
