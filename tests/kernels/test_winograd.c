@@ -16,7 +16,7 @@
 
 #include "kernels/bf16.h"
 
-enum { ROUNDINGS = 40, RANDOM_CASES = 24 };
+enum { ROUNDINGS = 40, RANDOM_CASES = 12 };
 
 static const double points[5] = {0, 2.0 / 3, -2.0 / 3, 1.5, -1.5};
 static const int used[5][6] = {[2] = {0, 1, 4}, [3] = {1, 2, 3, 4}, [4] = {0, 1, 2, 3, 4}};
@@ -209,17 +209,17 @@ static void compare(struct backend *b, const char *what, const struct problem *m
     for (size_t i = 0; i < count; i++) {
         double difference = got[i] - want[i];
         if (!(fabs(difference) <= bound + bf16 * BF16_UNIT * fabs(want[i])))
-            fail_msg("%s[%zu] is %.9g, not %.9g +- %.2g (tier %s, fp%d, n %d, %dx%dx%d -> %dx%dx%d,"
-                     " pad %d, algorithm %d)", what, i, got[i], want[i], bound, tier_name(b->tier),
-                     (int)b->real_bytes * 8, m->n, m->s.c, m->s.h, m->s.w, m->s.k, m->s.p, m->s.q,
-                     m->s.pad, m->s.algorithm[0]);
+            fail_msg("%s[%zu] is %.9g, not %.9g +- %.2g (tier %s, %s, n %d, %dx%dx%d -> %dx%dx%d, "
+                     "pad %d, algorithm %d)", what, i, got[i], want[i], bound, tier_name(b->tier),
+                     precision_name(b->precision), m->n, m->s.c, m->s.h, m->s.w, m->s.k, m->s.p,
+                     m->s.q, m->s.pad, m->s.algorithm[0]);
         error += difference * difference;
         norm += want[i] * want[i];
     }
     if (!(sqrt(error) <= (bf16 ? BF16_ERROR : (10 + sqrt(terms)) * u) * sqrt(norm)))
-        fail_msg("%s is off by %.2g of its norm (tier %s, n %d, %dx%dx%d -> %dx%dx%d)", what,
-                 sqrt(error / norm), tier_name(b->tier), m->n, m->s.c, m->s.h, m->s.w, m->s.k,
-                 m->s.p, m->s.q);
+        fail_msg("%s is off by %.2g of its norm (tier %s, %s, n %d, %dx%dx%d -> %dx%dx%d)", what,
+                 sqrt(error / norm), tier_name(b->tier), precision_name(b->precision), m->n, m->s.c,
+                 m->s.h, m->s.w, m->s.k, m->s.p, m->s.q);
 }
 
 /* Results of all passes, for comparisons of bits. */
@@ -323,7 +323,7 @@ static const struct {
     {24, 15, 15, 33, 1, 1, 3},  {17, 7, 7, 40, 1, 0, 33}, {16, 7, 7, 16, 1, 1, 5},
     {65, 3, 3, 31, 1, 0, 40},   {3, 9, 10, 20, 1, 0, 2},  {8, 4, 8, 70, 1, 0, 1},
     {5, 5, 6, 7, 0, 0, 31},     {9, 4, 4, 9, 2, 0, 8},    {100, 2, 2, 100, 1, 0, 9},
-    {16, 4, 4, 16, 1, 0, 300},  {70, 8, 8, 40, 1, 0, 65},
+    {16, 4, 4, 16, 1, 0, 300},  {40, 8, 8, 40, 1, 0, 34},
 };
 
 static struct conv_shape random_shape(struct rng *r, int *n)
