@@ -6,7 +6,8 @@
  * since their last presentation (0: the last step, then 1, 2-3, 4-7 ...) and a sample of each group
  * is looked at three ways with one network: exactly as it was seen, without augmentation, and with
  * augmentation that was never drawn. The last two cannot be remembered pixel by pixel; a dip that
- * only the first shows is memory of the very pixels, one that all show is memory of the image. Test
+ * only the first shows is memory of the very pixels (`dip`, image by image, is sharper than the
+ * difference of two means), one that all show is memory of the image. Test
  * images are the row that was never seen.
  *
  * Batch norm is in evaluation mode with refreshed statistics (probes/surface.h): the running ones
@@ -20,7 +21,8 @@
 #include "probes/probe.h"
 #include "probes/surface.h"
 
-enum { AGE, SEEN, SEEN_ERROR, PLAIN, PLAIN_ERROR, FRESH, FRESH_ERROR, LOOKED_AT, SERIES };
+enum { AGE, SEEN, SEEN_ERROR, PLAIN, PLAIN_ERROR, FRESH, FRESH_ERROR, LOOKED_AT, DIP, DIP_ERROR,
+       SERIES };
 
 static const struct probe_series series[] = {
     {"age", "mean steps since the images of the row were trained on"},
@@ -31,6 +33,8 @@ static const struct probe_series series[] = {
     {"fresh_loss", "mean loss with augmentation that was never drawn"},
     {"fresh_error", "its standard error"},
     {"images", "images in the row's sample"},
+    {"dip", "mean of fresh less seen loss, image by image: what is remembered of the pixels"},
+    {"dip_error", "its standard error: smaller than that of the two, which share their images"},
     {0},
 };
 
@@ -131,14 +135,22 @@ static struct image_view view_of(const struct trainer *t, const struct last *l, 
                                .cut_y = v.cut_y, .cut_x = v.cut_x, .cut = v.cut};
 }
 
+static void mean_of(const double *x, uint32_t count, double *mean, double *error)
+{
+    double sum = 0, squares = 0;
+    for (uint32_t i = 0; i < count; i++)
+        sum += x[i];
+    *mean = sum / count;
+    for (uint32_t i = 0; i < count; i++)
+        squares += (x[i] - *mean) * (x[i] - *mean);
+    *error = sqrt(squares / count / fmax(1, count - 1.0));
+}
+
 /* Mean loss and its standard error over the surface's images. */
 static void mean_loss(struct surface *s, double *mean, double *error)
 {
-    double squares = 0;
-    *mean = surface_loss(s);
-    for (uint32_t i = 0; i < s->images; i++)
-        squares += (s->losses[i] - *mean) * (s->losses[i] - *mean);
-    *error = sqrt(squares / s->images / fmax(1, s->images - 1.0));
+    surface_loss(s);
+    mean_of(s->losses, s->images, mean, error);
 }
 
 /* One row: up to `most` of last[count], evenly spread over it. */
@@ -148,6 +160,7 @@ static void look_at(struct surface *s, const struct trainer *t, const struct las
     double values[SERIES] = {0};
     char of[48];
     s->images = count < most ? count : most;
+    double *dips = xcalloc(s->images, sizeof *dips);
     for (int look = LOOK_SEEN; look <= LOOK_FRESH; look++) {
         for (uint32_t i = 0; i < s->images; i++) {
             const struct last *l = &last[(uint64_t)i * count / s->images];
@@ -156,7 +169,11 @@ static void look_at(struct surface *s, const struct trainer *t, const struct las
             values[AGE] += look == LOOK_SEEN ? (double)l->age / s->images : 0;
         }
         mean_loss(s, &values[SEEN + 2 * look], &values[SEEN_ERROR + 2 * look]);
+        for (uint32_t i = 0; i < s->images; i++)
+            dips[i] += look == LOOK_FRESH ? s->losses[i] : look == LOOK_SEEN ? -s->losses[i] : 0;
     }
+    mean_of(dips, s->images, &values[DIP], &values[DIP_ERROR]);
+    free(dips);
     values[LOOKED_AT] = s->images;
     unsigned long long first = last[0].age, end = last[count - 1].age;
     snprintf(of, sizeof of, first == end ? "age %llu" : "age %llu-%llu", first, end);
@@ -182,7 +199,7 @@ static void look_at_test(struct surface *s, const struct trainer *t, uint32_t mo
                          const struct probe_out *out)
 {
     const double nan = (double)NAN;
-    double values[SERIES] = {nan, nan, nan, nan, nan, nan, nan, 0};
+    double values[SERIES] = {nan, nan, nan, nan, nan, nan, nan, 0, nan, nan};
     uint32_t count = t->images->test.count;
     s->store = &t->test_store;
     s->images = count < most ? count : most;

@@ -254,7 +254,9 @@ static void test_recency__knows_when_images_were_seen(void **state)
     for (uint32_t i = 0; i < s.images; i++)
         s.views[i] = (struct image_view){.index = s.views[i].index};
     assert_close(value(&b, "age 0", "plain_loss"), surface_loss(&s), 1e-6);
-    assert_true(value(&b, "age 0", "fresh_loss") != value(&b, "age 0", "seen_loss"));
+    double dip = value(&b, "age 0", "fresh_loss") - value(&b, "age 0", "seen_loss");
+    assert_true(dip != 0 && fabs(value(&b, "age 0", "dip") - dip) < 1e-9);
+    assert_true(value(&b, "age 0", "dip_error") < value(&b, "age 0", "fresh_error"));
     surface_close(&s);
 
     bench_step(&b, &l);
