@@ -7,7 +7,7 @@
 
 extern const struct command command_train, command_resume, command_eval, command_data,
     command_net, command_schedule, command_doctor, command_verify, command_probe, command_bench,
-    command_report, command_runs, command_serve, command_watch,
+    command_report, command_runs, command_export, command_serve, command_watch,
     command_help, command_completion;
 
 static const struct command *const commands[] = {
@@ -21,6 +21,7 @@ static const struct command *const commands[] = {
     &command_verify,
     &command_runs,
     &command_probe,
+    &command_export,
     &command_bench,
     &command_report,
     &command_serve,

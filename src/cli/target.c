@@ -35,6 +35,12 @@ static void run_of_weights(const char *weights, char run[4096])
     }
 }
 
+bool target_run(const char *weights, char *run)
+{
+    run_of_weights(weights, run);
+    return rundir_is(run);
+}
+
 int target_find(const struct invocation *inv, const char *name, bool best, char *weights,
                 struct config *c, struct err *e)
 {

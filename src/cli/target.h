@@ -11,4 +11,7 @@
 int target_find(const struct invocation *inv, const char *name, bool best, char *weights,
                 struct config *c, struct err *e);
 
+/* Whether weights lie in a run, RUN/checkpoints/x.safetensors; writes run[4096]. */
+bool target_run(const char *weights, char *run);
+
 #endif

@@ -356,3 +356,12 @@ int attributes_parse(struct builder *b, void *out)
     }
     return fill_defaults(b, given, out);
 }
+
+const void *node_attribute(const struct node *n, const char *name)
+{
+    const struct attribute *a = n->layer->attributes;
+    while (a->name && strcmp(a->name, name) != 0)
+        a++;
+    assert(a->name);
+    return (const char *)n->attributes + a->offset;
+}

@@ -96,6 +96,10 @@ const char *layer_nearest(const char *name);
  * skipped: "from=..." and, when inputs_max > 1, plain words. */
 int attributes_parse(struct builder *b, void *out);
 
+/* The member of the node's attributes that an attribute of its layer type names; never NULL. Its
+ * type is that of the table. */
+const void *node_attribute(const struct node *n, const char *name);
+
 /* The number as a double, "0.125", "5e-4" or "1/9"; -1 if it is anything else. */
 int real_parse(const char *text, double *value);
 

@@ -45,6 +45,15 @@ json_t *manifest_process(void)
     return o;
 }
 
+/* A number for each channel. */
+static json_t *channels_json(const float *values, int channels)
+{
+    json_t *list = json_array();
+    for (int i = 0; i < channels; i++)
+        json_array_append_new(list, json_number((double)values[i]));
+    return list;
+}
+
 static json_t *data_json(const struct images *images, const char *steps_down)
 {
     json_t *o = json_object();
@@ -52,6 +61,8 @@ static json_t *data_json(const struct images *images, const char *steps_down)
     set_text(o, "title", images->kind->title);
     set_text(o, "source", images->source);
     set_text(o, "hash", images->hash);
+    json_object_set_new(o, "mean", channels_json(images->mean, images->channels));
+    json_object_set_new(o, "std", channels_json(images->std, images->channels));
     json_object_set_new(o, "published", json_boolean(images->published));
     set_count(o, "train", images->train.count);
     set_count(o, "test", images->test.count);

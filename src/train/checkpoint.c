@@ -227,12 +227,18 @@ static void put_model(struct model *m, const struct safetensors *file, const cha
             matching(file, &m->graph->tensors[i], prefix, NULL));
 }
 
+int checkpoint_read_weights(struct safetensors *file, const struct graph *g, const char *path,
+                            struct err *e)
+{
+    if (safetensors_read(file, path, e))
+        return -1;
+    return check_weights(g, file, e) ? err_prefix(e, "cannot use '%.200s'", path) : 0;
+}
+
 int checkpoint_load_weights(struct model *m, const char *path, struct err *e)
 {
     struct safetensors file;
-    int status = safetensors_read(&file, path, e);
-    if (!status && check_weights(m->graph, &file, e))
-        status = err_prefix(e, "cannot use '%.200s'", path);
+    int status = checkpoint_read_weights(&file, m->graph, path, e);
     if (!status)
         put_model(m, &file, "");
     safetensors_release(&file);

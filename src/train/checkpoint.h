@@ -16,6 +16,7 @@
 #ifndef KILN_TRAIN_CHECKPOINT_H
 #define KILN_TRAIN_CHECKPOINT_H
 
+#include "train/safetensors.h"
 #include "train/trainer.h"
 
 /* Writes the trainer's state to `folder` and the path of the weights file to path[4096]. */
@@ -34,6 +35,11 @@ int checkpoint_load_weights(struct model *m, const char *path, struct err *e);
 
 /* The step at which kiln wrote this weights file; fails with EXIT_DATA when it does not say. */
 int checkpoint_step(const char *path, uint64_t *step, struct err *e);
+
+/* Reads a safetensors file and checks that it holds just the graph's tensors, in their shapes. The
+ * caller ends it with safetensors_release, also after a failure. */
+int checkpoint_read_weights(struct safetensors *file, const struct graph *g, const char *path,
+                            struct err *e);
 
 /* Path of the newest complete checkpoint of a folder; fails with EXIT_DATA if it has none. */
 int checkpoint_latest(const char *folder, char *path, struct err *e);
