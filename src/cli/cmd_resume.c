@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "cli/attend.h"
 #include "cli/resolve.h"
+#include "cli/runs.h"
 #include "cli/signals.h"
 #include "sweep/images.h"
 
@@ -33,9 +34,9 @@ static int resume(struct invocation *inv, const struct provenance *provenance,
 {
     struct config c;
     const struct args *args = inv->args;
-    char ini[4096], from[4096];
+    char run[4096], ini[4096], from[4096];
     snprintf(from, sizeof from, "%s", args->from);
-    if (rundir_open(&recorder->dir, inv->operands[0], e) ||
+    if (run_named(inv->operands[0], run, e) || rundir_open(&recorder->dir, run, e) ||
         rundir_path(&recorder->dir, "config.ini", ini, e) || resolve_resumed(inv, ini, &c, e) ||
         find_checkpoint(&recorder->dir, from, e) || load_images_of_run(&c, images, e) ||
         recorder_resume(recorder, provenance, &c, images, e) ||

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/file.h"
 #include "cli/runs.h"
 #include "store/rundir.h"
 #include "train/config.h"
@@ -55,6 +56,16 @@ int run_find(const char *folder, const char *name, char *path, struct err *e)
     int rc = index_find(&x, name, path, e);
     index_close(&x);
     return rc;
+}
+
+int run_named(const char *name, char *path, struct err *e)
+{
+    struct err cause;
+    snprintf(path, 4096, "%s", name);
+    if (file_exists(name) || !file_exists("runs") || run_find("runs", name, path, &cause) == 0)
+        return 0;
+    snprintf(path, 4096, "%s", name);
+    return cause.code == EXIT_USAGE ? err_set(e, EXIT_USAGE, "%s", cause.text) : 0;
 }
 
 static int reindex(struct invocation *inv, struct err *e)

@@ -7,6 +7,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "cli/resolve.h"
+#include "cli/runs.h"
 #include "store/metrics.h"
 #include "store/rundir.h"
 #include "sweep/images.h"
@@ -105,7 +106,10 @@ static int run(struct invocation *inv, struct err *e)
     struct config c;
     struct images images = {0};
     struct recorded r = {0};
-    int status = prepare(inv, inv->operands[0], &c, &images, &r, e);
+    char path[4096];
+    int status = run_named(inv->operands[0], path, e);
+    if (!status)
+        status = prepare(inv, path, &c, &images, &r, e);
     if (!status) {
         char (*again)[65] = xcalloc((size_t)r.steps, sizeof *again);
         status = train_replay(&c, &images, r.steps, again, e);

@@ -25,6 +25,11 @@ const char *const *setting_names(struct setting_list *l);
  * Writes path[4096]. */
 int run_find(const char *folder, const char *name, char *path, struct err *e);
 
+/* What `name` means to a command that takes a run or a file: itself if it is there, else the run of
+ * that name in runs/, else itself again, for the caller to say that it is not there. Fails with
+ * EXIT_USAGE if several runs have the name. Writes path[4096]. */
+int run_named(const char *name, char *path, struct err *e);
+
 /* One row's value for people, in text[64] or elsewhere: "" where it is not known. */
 const char *value_text(const char *key, const struct index_value *v, char text[64]);
 

@@ -11,9 +11,10 @@
 
 enum { COLUMNS = 256 };
 
+/* What matters most comes first: a narrow terminal shows no more. */
 static const char *const default_columns[] = {
-    "path",  "state", "name",          "net",       "lr",      "batch",
-    "seed",  "epoch", "test_accuracy", "test_loss", "seconds",
+    "path", "state", "epoch", "test_accuracy", "test_loss", "lr",
+    "batch", "seed", "net",   "name",          "seconds",
 };
 enum { DEFAULT_COLUMNS = sizeof default_columns / sizeof default_columns[0] };
 

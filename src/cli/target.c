@@ -6,6 +6,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "cli/resolve.h"
+#include "cli/runs.h"
 #include "store/rundir.h"
 #include "train/checkpoint.h"
 
@@ -44,7 +45,10 @@ bool target_run(const char *weights, char *run)
 int target_find(const struct invocation *inv, const char *name, bool best, char *weights,
                 struct config *c, struct err *e)
 {
-    char run[4096], ini[4096];
+    char path[4096], run[4096], ini[4096];
+    if (run_named(name, path, e))
+        return -1;
+    name = path;
     if (!file_exists(name))
         return err_set(e, EXIT_DATA, "there is no run directory or checkpoint '%s'", name);
     if (rundir_is(name)) {

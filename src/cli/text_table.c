@@ -142,26 +142,30 @@ static int total_width(const int *widths, size_t columns)
     return total;
 }
 
-/* Makes the widest text narrower until the columns fit; returns how many columns do. */
+/* Makes the widest text narrower until the columns fit, then leaves out columns from the right, and
+ * gives the room that is left over back to the texts. Returns how many columns there are. */
 static size_t fit(const struct text_table *t, int *widths, int width)
 {
     size_t columns = t->columns;
-    for (;;) {
-        int over = total_width(widths, columns) - width;
+    int *natural = xcalloc(columns, sizeof *natural);
+    memcpy(natural, widths, columns * sizeof *natural);
+    for (int over; columns > 1 && (over = total_width(widths, columns) - width) > 0;) {
         size_t widest = columns;
-        if (width == 0 || over <= 0 || columns == 1)
-            return columns;
         for (size_t i = 0; i < columns; i++)
             if (t->align[i] != TEXT_RIGHT && widths[i] > NARROWEST &&
                 (widest == columns || widths[i] > widths[widest]))
                 widest = i;
         if (widest == columns)
             columns--;
-        else if (widths[widest] - over >= NARROWEST)
-            widths[widest] -= over;
         else
-            widths[widest] = NARROWEST;
+            widths[widest] = widths[widest] - over > NARROWEST ? widths[widest] - over : NARROWEST;
     }
+    for (size_t i = 0; i < columns; i++) {
+        int room = width - total_width(widths, columns), lost = natural[i] - widths[i];
+        widths[i] += room < 0 ? 0 : room < lost ? room : lost;
+    }
+    free(natural);
+    return columns;
 }
 
 size_t text_table_print(const struct text_table *t, int width, FILE *out)
@@ -171,7 +175,7 @@ size_t text_table_print(const struct text_table *t, int width, FILE *out)
         if (t->cells[i].width > widths[i % t->columns])
             widths[i % t->columns] = t->cells[i].width;
     }
-    size_t columns = fit(t, widths, width);
+    size_t columns = width ? fit(t, widths, width) : t->columns;
     for (size_t row = 0; row < t->rows; row++) {
         for (size_t i = 0; i < columns; i++)
             print_cell(&t->cells[row * t->columns + i], widths[i], t->align[i], i + 1 == columns,

@@ -14,6 +14,7 @@
 #include "cli/cli.h"
 #include "report/assets.h"
 #include "serve/http.h"
+#include "store/db.h"
 #include "kiln_revision.h" /* made by the build */
 
 const char *version_number(void)
@@ -50,6 +51,7 @@ json_t *version_libraries(void)
     json_object_set_new(o, "libarchive", json_string(archive));
     json_object_set_new(o, "libpng", json_string(png_get_libpng_ver(NULL)));
     json_object_set_new(o, "jansson", json_string(jansson_version_str()));
+    json_object_set_new(o, "sqlite", json_string(db_library_version()));
     json_object_set_new(o, "inih", json_string(KILN_INIH_VERSION));
     return o;
 }

@@ -155,6 +155,11 @@ static int set_up(struct db *db, struct err *e)
                   e);
 }
 
+const char *db_library_version(void)
+{
+    return sqlite3_libversion();
+}
+
 int db_open(struct db *db, const char *path, struct err *e)
 {
     *db = (struct db){.lock = -1};

@@ -40,6 +40,9 @@ struct db {
     char path[4096];             /* "" in memory */
 };
 
+/* "3.40.1" */
+const char *db_library_version(void);
+
 /* Opens or makes the file; in memory if `path` is NULL. After a failure db->trouble says which, and
  * db needs no close. */
 int db_open(struct db *db, const char *path, struct err *e);

@@ -177,7 +177,6 @@ class Export(harness.Case):
         for kind in ("csv", "safetensors", "onnx", "tfevents"):
             o = self.json("export", kind, "0a1b", "--out", f"x.tfevents.{kind}")
             self.assertEqual(o, {"format": kind, "file": f"x.tfevents.{kind}"})
-        self.assertEqual(self.json("eval", said["run"])["weights_hash"], said["weights_hash"])
 
     def test_says_what_it_cannot_do(self):
         self.train("--epochs", 1)

@@ -5,10 +5,15 @@ import io
 import json
 import os
 import pathlib
+import pty
+import re
 import shutil
 import sqlite3
+import struct
+import subprocess
 import sys
 import tempfile
+import termios
 
 import harness
 
@@ -31,15 +36,25 @@ def quick_folder(other):
 
 class Runs(harness.Case):
     def two_runs(self):
-        self.train("--epochs", 1, "--name", NAME, out="runs/20261123-101010-tiny-0a1b2c3d")
-        self.train("--epochs", 1, "--lr", "0.2", out="runs/sweep/trials/77aa")
+        """Untrained: runs/...0a1b2c3d has a name and lr 0.1, runs/sweep/trials/77aa lr 0.2."""
+        make_runs(2, self.folder / "made")
+        targets = (("runs/20261123-101010-tiny-0a1b2c3d", "0.1", NAME),
+                   ("runs/sweep/trials/77aa", "0.2", ""))
+        made = sorted((self.folder / "made").glob("2026*"))
+        for run, (to, lr, name) in zip(made, targets, strict=True):
+            config = (run / "config.ini").read_text()
+            for key, value in (("lr", lr), ("name", name), ("net", "resnet9"), ("batch", 64),
+                               ("seed", 1)):
+                config = re.sub(f"(?m)^{key} =.*$", lambda _, k=key, v=value: f"{k} = {v}", config)
+            (run / "config.ini").write_text(config)
+            shutil.copytree(run, self.folder / to)
 
     def listed(self, *args):
         runs = self.json("runs", "list", "--columns", "path", *args)["runs"]
         return [run["path"] for run in runs]
 
     def test_a_name_comes_through_unharmed(self):
-        self.two_runs()
+        self.train("--epochs", 1, "--name", NAME, out="runs/20261123-101010-tiny-0a1b2c3d")
         where = ("--where", "name ~ '</b> & =1+1'")
         run, = self.json("runs", "list", *where)["runs"]
         self.assertEqual(run["name"], NAME)
@@ -76,6 +91,16 @@ class Runs(harness.Case):
         self.assertEqual(run["path"], "runs/a")
         self.assertEqual(self.json("runs", "show", "a"), run)
 
+    def test_other_commands_know_runs_by_name(self):
+        said = self.train("--epochs", 1, "--steps", 4, out="runs/20261123-101010-tiny-0a1b2c3d")
+        self.assertEqual(self.json("eval", "0a1b")["weights_hash"], said["weights_hash"])
+        self.assertEqual(self.kiln("verify", "0a1b", "--quiet").returncode, 0)
+        self.assertEqual(self.json("resume", "0a1b")["steps"], 10)
+        make_runs(1, self.folder / "runs/more")
+        self.fails(2, "'20261123' could be any of 2 runs", "eval", "20261123")
+        self.fails(3, "there is no run directory or checkpoint 'nothing'", "eval", "nothing")
+        self.fails(3, "there is no run directory 'nothing'", "resume", "nothing")
+
     def test_diff_shows_what_differs_only(self):
         self.two_runs()
         o = self.json("runs", "diff", "0a1b", "77aa")
@@ -103,6 +128,48 @@ class Runs(harness.Case):
         self.assertTrue((runs / "sweep/trials").exists())
         self.fails(2, "takes runs or --where, not both", "runs", "rm", "x", "--where", "lr=1")
         self.fails(2, "wants runs, or --where", "runs", "rm", "--yes")
+
+    def on_terminal(self, *args, answer="", columns=80):
+        """Runs kiln on a terminal of that width, types the answer; returns what stood there."""
+        ours, theirs = pty.openpty()
+        fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 25, columns, 0, 0))
+        os.write(ours, answer.encode())
+        done = subprocess.Popen([harness.KILN, *args], cwd=self.folder, stdin=theirs,
+                                stdout=theirs, stderr=theirs, env=harness.clean_environment())
+        os.close(theirs)
+        seen = b""
+        try:
+            while part := os.read(ours, 65536):
+                seen += part
+        except OSError:  # its end is closed
+            pass
+        os.close(ours)
+        return done.wait(), seen.decode()
+
+    def test_rm_asks_on_a_terminal(self):
+        self.two_runs()
+        status, seen = self.on_terminal("runs", "rm", "77aa", answer="n\n")
+        self.assertEqual(status, 1)
+        self.assertIn("remove this run with everything in it? [y/N]", seen)
+        self.assertIn("kiln: nothing was removed", seen)
+        self.assertEqual(len(self.listed()), 2)
+        self.assertEqual(self.on_terminal("runs", "rm", "77aa", answer="y\n")[0], 0)
+        self.assertEqual(len(self.listed()), 1)
+
+    def test_a_table_fits_the_terminal(self):
+        make_runs(5, self.folder / "runs")
+        wide = self.kiln("runs", "list").stdout.splitlines()
+        for columns in (30, 60, 79, 300):
+            _, seen = self.on_terminal("runs", "list", columns=columns)
+            lines = re.sub(r"(\r\x1b\[K)?kiln: [^\r]*", "", seen).split("\r\n")
+            lines = [line for line in lines if line]
+            self.assertEqual(len(lines), 6)
+            self.assertLessEqual(max(map(len, lines)), columns)
+            # What tells runs apart is at the end of their names, and is not cut off.
+            self.assertEqual([line.split()[0][-8:] for line in lines[1:]],
+                             [line.split()[0][-8:] for line in wide[1:]])
+            self.assertEqual("did not fit" in seen, columns < 300)
+        self.assertEqual([line.rstrip() for line in lines], [line.rstrip() for line in wide])
 
     def test_rm_touches_nothing_if_one_is_being_written(self):
         make_runs(3, self.folder / "runs")
