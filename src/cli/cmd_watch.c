@@ -15,6 +15,7 @@
 #include "cli/chart.h"
 #include "cli/cli.h"
 #include "cli/progress.h"
+#include "cli/runs.h"
 #include "report/series.h"
 #include "store/summary.h"
 
@@ -221,8 +222,11 @@ static int run(struct invocation *inv, struct err *e)
 {
     const struct args *args = inv->args;
     const char *term = getenv("TERM");
+    char path[4096];
+    if (run_named(inv->operands[0], path, e))
+        return -1;
     struct view *v = xcalloc(1, sizeof *v);
-    v->path = inv->operands[0];
+    v->path = path;
     v->said_epoch = -1;
     v->ascii = args->ascii || !chart_unicode();
     v->terminal = isatty(STDOUT_FILENO) && term && strcmp(term, "dumb") != 0;

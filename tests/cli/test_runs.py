@@ -96,6 +96,7 @@ class Runs(harness.Case):
         self.assertEqual(self.json("eval", "0a1b")["weights_hash"], said["weights_hash"])
         self.assertEqual(self.kiln("verify", "0a1b", "--quiet").returncode, 0)
         self.assertEqual(self.json("resume", "0a1b")["steps"], 10)
+        self.assertEqual(self.json("watch", "0a1b")["state"], "finished")
         make_runs(1, self.folder / "runs/more")
         self.fails(2, "'20261123' could be any of 2 runs", "eval", "20261123")
         self.fails(3, "there is no run directory or checkpoint 'nothing'", "eval", "nothing")
