@@ -141,6 +141,17 @@ int rundir_is(const char *path)
     return file_join(config, sizeof config, path, "config.ini", NULL) == 0 && file_exists(config);
 }
 
+/* Takes the lock, and removes what a killed writer left half-written. */
+static int lock_and_clean(struct rundir *r, struct err *e)
+{
+    char checkpoints[4096];
+    if (rundir_path(r, "checkpoints", checkpoints, e) || take_lock(r, e))
+        return -1;
+    file_remove_temporaries(r->path);
+    file_remove_temporaries(checkpoints);
+    return 0;
+}
+
 int rundir_open(struct rundir *r, const char *path, struct err *e)
 {
     r->lock = -1;
@@ -154,11 +165,20 @@ int rundir_open(struct rundir *r, const char *path, struct err *e)
         return err_set(e, EXIT_DATA, "there is no run directory '%s'", r->path);
     if (!rundir_is(r->path))
         return err_set(e, EXIT_DATA, "'%s' is not a run directory: it has no config.ini", r->path);
-    char checkpoints[4096];
-    if (rundir_path(r, "checkpoints", checkpoints, e) || take_lock(r, e))
+    return lock_and_clean(r, e);
+}
+
+int rundir_take(struct rundir *r, const char *path, bool *begun, struct err *e)
+{
+    char manifest[4096];
+    r->lock = -1;
+    if (strlen(path) >= sizeof r->path)
+        return err_set(e, EXIT_USAGE, "the path '%.64s...' is too long", path);
+    snprintf(r->path, sizeof r->path, "%s", path);
+    if (rundir_path(r, "manifest.json", manifest, e) || file_make_folders(path, e) ||
+        lock_and_clean(r, e))
         return -1;
-    file_remove_temporaries(r->path);
-    file_remove_temporaries(checkpoints);
+    *begun = rundir_is(path) && file_exists(manifest);
     return 0;
 }
 

@@ -16,6 +16,7 @@
 #define KILN_STORE_RUNDIR_H
 
 #include <jansson.h>
+#include <stdbool.h>
 
 #include "base/err.h"
 
@@ -36,6 +37,11 @@ int rundir_open(struct rundir *r, const char *path, struct err *e);
 /* Whether a process writes the run directory now: 1 or 0; -1 if that cannot be told (no LOCK that
  * can be opened, or a file system without locks). Changes nothing. */
 int rundir_is_locked(const char *path);
+
+/* Locks the run directory `path`, making it where there is none, for a writer that begins a run or
+ * goes on with it: *begun says whether it holds config.ini and manifest.json, without which there
+ * is nothing to go on with. Fails with EXIT_FAILED when another process writes it. */
+int rundir_take(struct rundir *r, const char *path, bool *begun, struct err *e);
 
 /* Lets go of the lock; safe on a struct with lock -1. */
 void rundir_close(struct rundir *r);

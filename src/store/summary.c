@@ -410,6 +410,26 @@ static const char *id_of(struct run_summary *s)
     return id;
 }
 
+/* A session writes its end into the manifest, then status.json. Killed between the two, it is not
+ * dead: it has ended as the manifest says. */
+static void settle_killed(struct run_summary *s)
+{
+    static const struct {
+        const char *reason;
+        enum run_state state;
+    } ends[] = {
+        {"finished", RUN_FINISHED},
+        {"step limit", RUN_STOPPED},
+        {"stopped", RUN_STOPPED},
+        {"diverged", RUN_DIVERGED},
+        {"failed", RUN_FAILED},
+    };
+    for (size_t i = 0; s->state == RUN_DEAD && i < sizeof ends / sizeof ends[0]; i++)
+        if (strcmp(s->reason, ends[i].reason) == 0)
+            s->state = ends[i].state;
+    s->state_name = state_names[s->state];
+}
+
 int summary_read(struct run_summary *s, const char *path, struct err *e)
 {
     char config[4096];
@@ -429,6 +449,7 @@ int summary_read(struct run_summary *s, const char *path, struct err *e)
     json_t *manifest = read_json(s, "manifest.json");
     read_manifest(s, manifest);
     read_status(s, status);
+    settle_killed(s);
     read_epochs(s);
     if (s->state != RUN_RUNNING && s->state != RUN_DEAD)
         read_result(s, manifest);

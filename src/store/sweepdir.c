@@ -1,7 +1,7 @@
 /* sweepdir.c - see sweepdir.h. */
 #include "store/sweepdir.h"
 
-#include <stdlib.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/file.h"
@@ -156,24 +156,27 @@ static enum trial_state state_of(const struct run_summary *run)
     }
 }
 
-enum trial_state sweepdir_trial(const struct sweepdir *s, size_t trial, struct run_summary *run)
+enum trial_state trial_state_of(const char *dir, const char *id, struct run_summary *run)
 {
     struct run_summary own;
-    const struct sweep_trial *t = &s->trials[trial];
-    char claims[4096];
+    char path[4096], claims[4096];
     enum trial_state state = TRIAL_WAITING;
     if (!run)
         run = &own;
-    if (!rundir_is(t->path) || summary_read(run, t->path, NULL)) {
-        summary_none(run);
-    } else {
+    summary_none(run);
+    if (file_join(claims, sizeof claims, dir, "claims", NULL))
+        return state; /* a path that long has no trials */
+    snprintf(path, sizeof path, "%.4000s/trials/%s", dir, id);
+    if (rundir_is(path) && !summary_read(run, path, NULL))
         state = state_of(run);
-    }
-    if (!trial_is_done(state) && state != TRIAL_RUNNING &&
-        !file_join(claims, sizeof claims, s->path, "claims", NULL) &&
-        claim_is_held(claims, t->id, CLAIM_LEASE))
+    if (!trial_is_done(state) && state != TRIAL_RUNNING && claim_is_held(claims, id, CLAIM_LEASE))
         state = TRIAL_RUNNING;
     if (run == &own)
         summary_release(&own);
     return state;
+}
+
+enum trial_state sweepdir_trial(const struct sweepdir *s, size_t trial, struct run_summary *run)
+{
+    return trial_state_of(s->path, s->trials[trial].id, run);
 }

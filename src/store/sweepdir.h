@@ -92,4 +92,7 @@ const char *sweepdir_value(const struct sweepdir *s, size_t trial, const char *k
  * it always needs summary_release. */
 enum trial_state sweepdir_trial(const struct sweepdir *s, size_t trial, struct run_summary *run);
 
+/* The same for a trial by its id, in the sweep `dir`. */
+enum trial_state trial_state_of(const char *dir, const char *id, struct run_summary *run);
+
 #endif
