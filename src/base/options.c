@@ -219,6 +219,7 @@ static int parse_value(const struct option_def *o, const char *value, const char
                            value, o->choices);
         return 0;
     case OPTION_TEXT:
+    case OPTION_LIST:
         if (check_text(o, value, e))
             return err_prefix(e, "%s: %s", origin, o->name);
         return 0;
@@ -238,7 +239,21 @@ static void store_value(const struct option_def *o, void *config, const char *te
     case OPTION_REAL: memcpy(member, &v->d, sizeof v->d); break;
     case OPTION_FLAG: memcpy(member, &v->b, sizeof v->b); break;
     case OPTION_TEXT: snprintf(member, OPTION_TEXT_SIZE, "%s", text); break;
+    case OPTION_LIST:
+        if (*text)
+            snprintf(member + strlen(member), OPTION_LIST_SIZE - strlen(member), "%s\n", text);
+        else
+            member[0] = 0;
+        break;
     }
+}
+
+/* Whether one more line fits into a list. */
+static bool has_room(const struct option_def *o, const void *config, const char *line)
+{
+    const char *list = (const char *)config + o->offset;
+    return o->type != OPTION_LIST || !*line ||
+           strlen(list) + strlen(line) + 2 <= OPTION_LIST_SIZE;
 }
 
 int options_set(const struct option_def *table, void *config, const char *key, const char *value,
@@ -250,6 +265,8 @@ int options_set(const struct option_def *table, void *config, const char *key, c
     union value v = {0};
     if (parse_value(o, value, origin, &v, e))
         return -1;
+    if (!has_room(o, config, value))
+        return err_set(e, EXIT_USAGE, "%s: %s is given too often", origin, o->name);
     if (o->check && o->check(value, e)) {
         if (e)
             e->code = EXIT_USAGE;
@@ -307,7 +324,8 @@ void options_get(const struct option_def *table, const void *config, const char 
         memcpy(&v.b, member, sizeof v.b);
         snprintf(out, OPTION_TEXT_SIZE, "%s", v.b ? "yes" : "no");
         break;
-    case OPTION_TEXT: snprintf(out, OPTION_TEXT_SIZE, "%s", member); break;
+    case OPTION_TEXT:
+    case OPTION_LIST: snprintf(out, OPTION_TEXT_SIZE, "%s", member); break;
     }
 }
 
@@ -470,7 +488,8 @@ static const char *placeholder(const struct option_def *o)
     case OPTION_SEED: return " N";
     case OPTION_REAL: return " X";
     case OPTION_FLAG: return "";
-    case OPTION_TEXT: return " TEXT";
+    case OPTION_TEXT:
+    case OPTION_LIST: return " TEXT";
     case OPTION_CHOICE: return " NAME";
     }
     return "";

@@ -20,9 +20,11 @@ enum option_type {
     OPTION_FLAG,     /* bool: yes/no, true/false, on/off, 1/0; --name and --no-name */
     OPTION_TEXT,     /* char [OPTION_TEXT_SIZE] */
     OPTION_CHOICE,   /* int: index into `choices`, "constant|linear|cosine" */
+    OPTION_LIST,     /* char [OPTION_LIST_SIZE]: may be given again, each time adds a line; its
+                        default is ""; for command lines only */
 };
 
-enum { OPTION_TEXT_SIZE = 512 };
+enum { OPTION_TEXT_SIZE = 512, OPTION_LIST_SIZE = 4096 };
 
 struct option_def {
     const char *name;       /* key: lower case, underscores */
