@@ -5,14 +5,15 @@
 #include "cli/cli.h"
 #include "cli/waiting.h"
 
-extern const struct command command_train, command_resume, command_eval, command_data,
-    command_net, command_schedule, command_doctor, command_verify, command_probe, command_bench,
-    command_report, command_runs, command_export, command_serve, command_watch,
+extern const struct command command_train, command_resume, command_sweep, command_eval,
+    command_data, command_net, command_schedule, command_doctor, command_verify, command_runs,
+    command_probe, command_export, command_bench, command_report, command_serve, command_watch,
     command_help, command_completion;
 
 static const struct command *const commands[] = {
     &command_train,
     &command_resume,
+    &command_sweep,
     &command_eval,
     &command_data,
     &command_net,

@@ -227,4 +227,8 @@ struct backend_ops {
  * runs on the reference tier whatever was asked. The caller ends it with b->ops->free. */
 struct backend *backend_cpu_new(const struct backend_options *o, struct err *e);
 
+/* Lets go of the threads that operations keep waiting between calls, so that this process may fork
+ * and both go on with operations. Called while none is running. */
+void backend_rest(void);
+
 #endif

@@ -21,6 +21,7 @@ enum rng_purpose {
     RNG_PROBE = 7,
     RNG_TEST = 8,        /* test inputs */
     RNG_FLIP_ONCE = 9,   /* b = image: the first flip of the alternating flip */
+    RNG_SAMPLE = 10,     /* points of a sweep: a = dimension, b = point + 1 (0: Sobol's shift) */
     RNG_BOOTSTRAP = 20,  /* a = draw (base/stats.h) */
 };
 

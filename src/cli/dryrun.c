@@ -86,8 +86,7 @@ static int make_noise(struct images *images, const struct dataset *kind, int bat
     return 0;
 }
 
-/* Trains on noise for about a second; *rate is in images a second. */
-static int measure(const struct config *c, double *rate, struct err *e)
+int dryrun_rate(const struct config *c, double *rate, struct err *e)
 {
     struct config small = *c;
     struct images noise;
@@ -144,7 +143,7 @@ int dryrun_print(const struct config *c, bool json, struct err *e)
     struct train_estimate size;
     double rate;
     size_t program = process_resident();
-    if (estimate(c, &size, e) || measure(c, &rate, e))
+    if (estimate(c, &size, e) || dryrun_rate(c, &rate, e))
         return -1;
     uint64_t steps = size.total_steps;
     if (c->steps > 0 && (uint64_t)c->steps < steps)

@@ -11,6 +11,9 @@
  * for about a second on noise); as one JSON object if `json`. Returns 0 or -1. */
 int dryrun_print(const struct config *c, bool json, struct err *e);
 
+/* Trains on noise for about a second: *rate is in images a second. */
+int dryrun_rate(const struct config *c, double *rate, struct err *e);
+
 /* The learning rate of every step of the configured run: heap memory of *steps numbers; NULL and a
  * sentence in e when the schedule is wrong. */
 double *dryrun_rates(const struct config *c, uint64_t *steps, uint64_t *per_epoch, struct err *e);

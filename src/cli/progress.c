@@ -29,7 +29,7 @@ void progress_duration(double seconds, char text[16])
         snprintf(text, 16, "%u:%02u", s / 60 % 60, s % 60);
 }
 
-static int columns(void)
+int progress_columns(void)
 {
     struct winsize size;
     if (ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 20)
@@ -56,7 +56,7 @@ static void print_status(struct progress *p, const struct step_event *event)
              event->epoch, event->step, p->last_step,
              event->images / fmax(p->step_seconds, 1e-9), p->loss, event->lr, left);
     if (p->terminal)
-        fprintf(stderr, "\r\033[K%.*s", columns() - 1, text);
+        fprintf(stderr, "\r\033[K%.*s", progress_columns() - 1, text);
     else
         fprintf(stderr, "%s\n", text);
     fflush(stderr);

@@ -26,6 +26,9 @@ struct observer progress_observer(struct progress *p);
 /* Finishes the redrawn line, so that something else can be printed. */
 void progress_clear(struct progress *p);
 
+/* Width of the terminal behind stderr, 80 if it does not tell. */
+int progress_columns(void);
+
 /* "4:05" or "1:02:03" in text[16]. */
 void progress_duration(double seconds, char text[16]);
 

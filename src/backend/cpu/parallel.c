@@ -1,4 +1,4 @@
-/* parallel.c - the threads of the program: see cpu_parallel in cpu.h. */
+/* parallel.c - the threads of the program: see cpu_parallel in cpu.h, and backend_rest. */
 #include <omp.h>
 
 #include "backend/cpu/cpu.h"
@@ -14,4 +14,10 @@ void cpu_parallel(struct cpu_backend *b, int count, cpu_item_fn fn, void *ctx)
 #pragma omp parallel for schedule(static) num_threads(threads)
     for (int i = 0; i < count; i++)
         fn(ctx, i, omp_get_thread_num());
+}
+
+void backend_rest(void)
+{
+    /* GCC's libgomp would wait in the child for threads that only the parent has. */
+    omp_pause_resource_all(omp_pause_soft);
 }
