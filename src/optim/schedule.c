@@ -144,6 +144,11 @@ static double onecycle(const struct schedule *s, double x, double total)
     return half_cosine(1, s->final_factor, (x - peak) / (last - peak));
 }
 
+static double exponential(const struct schedule *s, double x, double total)
+{
+    return total > 1 ? pow(s->final_factor, x / (total - 1)) : 1;
+}
+
 double schedule_factor(const struct schedule *s, uint64_t step, uint64_t total,
                        uint64_t per_epoch)
 {
@@ -162,6 +167,8 @@ double schedule_factor(const struct schedule *s, uint64_t step, uint64_t total,
     }
     case SCHEDULE_ONECYCLE:
         return ramp * onecycle(s, x, t);
+    case SCHEDULE_EXPONENTIAL:
+        return ramp * exponential(s, x, t);
     default:
         return ramp;
     }

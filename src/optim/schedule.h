@@ -16,6 +16,8 @@
  *             steps (Loshchilov and Hutter 2017, one cycle)
  *   onecycle  cosine from cycle_start to 1 at step cycle_peak T - 1, then cosine to final_factor at
  *             step T - 1 (Smith and Topin 2019, as torch.optim.lr_scheduler.OneCycleLR)
+ *   exponential  f ^ (s / (T - 1)), a straight line on the log from 1 to f = final_factor, which may
+ *             be above 1: the learning rate range test (Smith 2017)
  *
  * and each is multiplied, while s < w = round(warmup E), by
  * warmup_factor + (1 - warmup_factor) s / w.
@@ -32,7 +34,8 @@ enum schedule_kind {
     SCHEDULE_LINEAR,
     SCHEDULE_STEP,
     SCHEDULE_COSINE,
-    SCHEDULE_ONECYCLE
+    SCHEDULE_ONECYCLE,
+    SCHEDULE_EXPONENTIAL
 };
 
 enum knot_unit { KNOT_EPOCHS, KNOT_STEPS, KNOT_PERCENT };
@@ -50,7 +53,7 @@ struct schedule {
     struct knot knots[SCHEDULE_KNOTS];
     int knot_count;
     double step_factor;      /* of SCHEDULE_STEP */
-    double final_factor;     /* of SCHEDULE_COSINE and SCHEDULE_ONECYCLE */
+    double final_factor;     /* of cosine, onecycle and exponential */
     double cycle_start, cycle_peak; /* of SCHEDULE_ONECYCLE: first factor; share of T to the peak */
     double warmup;           /* epochs; 0: none */
     double warmup_factor;    /* factor at step 0 */

@@ -106,7 +106,7 @@ const struct option_def config_options[] = {
      "lars: added to the length of the gradient", NULL},
 
     {"schedule", OPTION_CHOICE, AT(schedule), "constant", 0, 0,
-     "constant|linear|step|cosine|onecycle", NULL, "schedule",
+     "constant|linear|step|cosine|onecycle|exponential", NULL, "schedule",
      "shape of the learning rate over the run", NULL},
     {"knots", OPTION_TEXT, AT(knots), "", 0, 0, NULL, NULL, "schedule",
      "linear: position:factor, ... with positions in epochs (15), steps (100s) or % of the run",
@@ -115,8 +115,8 @@ const struct option_def config_options[] = {
      "step: where the factor drops, as positions of knots: 60, 120, 160", check_positions},
     {"step_factor", OPTION_REAL, AT(step_factor), "0.1", 0, 1, NULL, NULL, "schedule",
      "step: factor of each drop", NULL},
-    {"final_factor", OPTION_REAL, AT(final_factor), "0", 0, 1, NULL, NULL, "schedule",
-     "cosine, onecycle: factor at the end", NULL},
+    {"final_factor", OPTION_REAL, AT(final_factor), "0", 0, 1e12, NULL, NULL, "schedule",
+     "cosine, onecycle, exponential: factor at the end", NULL},
     {"cycle_start", OPTION_REAL, AT(cycle_start), "0.04", 0, 1, NULL, NULL, "schedule",
      "onecycle: factor at the start", NULL},
     {"cycle_peak", OPTION_REAL, AT(cycle_peak), "0.3", 0, 1, NULL, NULL, "schedule",
@@ -220,6 +220,11 @@ int config_check(const struct config *c, struct err *e)
         return err_set(e, EXIT_USAGE, "schedule = linear needs knots, as in knots = 0:0,5:1,24:0");
     if (c->schedule == SCHEDULE_STEP && !*c->step_at)
         return err_set(e, EXIT_USAGE, "schedule = step needs step_at, as in step_at = 60, 120");
+    if (c->schedule == SCHEDULE_EXPONENTIAL && c->final_factor <= 0)
+        return err_set(e, EXIT_USAGE, "schedule = exponential needs a final_factor above 0");
+    if (c->schedule != SCHEDULE_EXPONENTIAL && c->final_factor > 1)
+        return err_set(e, EXIT_USAGE, "final_factor is %g, but only schedule = exponential rises",
+                       c->final_factor);
     if (config_schedule(c, &s, e))
         return -1;
     if (c->nesterov && c->momentum <= 0)

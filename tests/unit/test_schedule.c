@@ -111,6 +111,18 @@ static void test_schedule__onecycle_is_pytorchs(void **state)
     assert_near(schedule_factor(&s, 19, 20, 5), 1e-4);
 }
 
+/* Equal factors from step to step, from 1 to the last step's: sqrt(2) an epoch here. */
+static void test_schedule__exponential_goes_straight_on_the_log(void **state)
+{
+    (void)state;
+    struct schedule s = {.kind = SCHEDULE_EXPONENTIAL, .final_factor = 8};
+    assert_near(schedule_factor(&s, 0, 61, 10), 1);
+    assert_near(schedule_factor(&s, 10, 61, 10), 1.4142135623730951);
+    assert_near(schedule_factor(&s, 40, 61, 10), 4);
+    assert_near(schedule_factor(&s, 60, 61, 10), 8);
+    assert_near(schedule_factor(&s, 0, 1, 10), 1);
+}
+
 static void test_schedule__warmup_multiplies_any_shape(void **state)
 {
     (void)state;
@@ -158,6 +170,7 @@ int main(void)
         cmocka_unit_test(test_schedule__step_falls_at_each_position),
         cmocka_unit_test(test_schedule__cosine_is_pytorchs),
         cmocka_unit_test(test_schedule__onecycle_is_pytorchs),
+        cmocka_unit_test(test_schedule__exponential_goes_straight_on_the_log),
         cmocka_unit_test(test_schedule__warmup_multiplies_any_shape),
         cmocka_unit_test(test_schedule_parse__says_what_is_wrong),
     };
