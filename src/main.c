@@ -5,15 +5,16 @@
 #include "cli/cli.h"
 #include "cli/waiting.h"
 
-extern const struct command command_train, command_resume, command_sweep, command_eval,
-    command_data, command_net, command_schedule, command_doctor, command_verify, command_runs,
-    command_probe, command_export, command_bench, command_report, command_serve, command_watch,
-    command_help, command_completion;
+extern const struct command command_train, command_resume, command_sweep, command_find_lr,
+    command_eval, command_data, command_net, command_schedule, command_doctor, command_verify,
+    command_runs, command_probe, command_export, command_bench, command_report, command_serve,
+    command_watch, command_help, command_completion;
 
 static const struct command *const commands[] = {
     &command_train,
     &command_resume,
     &command_sweep,
+    &command_find_lr,
     &command_eval,
     &command_data,
     &command_net,

@@ -16,8 +16,8 @@
  *             steps (Loshchilov and Hutter 2017, one cycle)
  *   onecycle  cosine from cycle_start to 1 at step cycle_peak T - 1, then cosine to final_factor at
  *             step T - 1 (Smith and Topin 2019, as torch.optim.lr_scheduler.OneCycleLR)
- *   exponential  f ^ (s / (T - 1)), a straight line on the log from 1 to f = final_factor, which may
- *             be above 1: the learning rate range test (Smith 2017)
+ *   exponential  f ^ (s / (T - 1)), a straight line on the log from 1 to f = final_factor, which
+ *             may be above 1: the learning rate range test (Smith 2017)
  *
  * and each is multiplied, while s < w = round(warmup E), by
  * warmup_factor + (1 - warmup_factor) s / w.

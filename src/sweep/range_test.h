@@ -1,0 +1,35 @@
+/* range_test.h - what a learning rate range test shows: pure functions of its curve.
+ *
+ * A range test (Smith 2017, "Cyclical learning rates for training neural networks") trains from
+ * scratch while the learning rate rises by the same factor each step, so its losses are evenly
+ * spaced in x = ln(lr). A single loss is that of one batch, and noisy; slope and smoothed loss at
+ * each step come from a parabola fitted by least squares, weighted by exp(-(x - x0)^2 / (2 h^2))
+ * with h = ln(RANGE_SMOOTH) (local polynomial regression; Fan and Gijbels 1996, chapter 3). Unlike
+ * a moving average it has no lag, so nothing is shifted towards larger rates.
+ */
+#ifndef KILN_SWEEP_RANGE_TEST_H
+#define KILN_SWEEP_RANGE_TEST_H
+
+#include <stddef.h>
+
+#define RANGE_SMOOTH 1.5 /* learning rates within this factor are averaged with large weight */
+
+/* Smooths y[n] over x[n], ascending: the fitted value and slope dy/dx at each point. Needs n >= 3
+ * points within reach of each. */
+void range_smooth(const double *x, const double *y, size_t n, double *smooth, double *slope);
+
+/* Learning rates that the curve singles out; NaN where it does not. */
+struct range_points {
+    double steepest;   /* where the smoothed loss falls fastest over ln(lr), before its minimum */
+    double minimum;    /* where it is least */
+    double tenth;      /* a tenth of that */
+    double blow_up;    /* the least rate above it at which half of what was gained is lost again, or
+                          a loss was not finite; NaN: not reached */
+};
+
+/* Finds them. `cut_short` says that training diverged in the step after the last, whose rate was
+ * `next_lr`. All NaN when the loss never fell by a tenth of its first value. */
+void range_find(const double *lr, const double *smooth, const double *slope, size_t n,
+                int cut_short, double next_lr, struct range_points *p);
+
+#endif
