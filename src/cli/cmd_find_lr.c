@@ -24,7 +24,7 @@ static const struct option_def options[] = {
      "learning rate of the first step", NULL},
     {"max", OPTION_REAL, offsetof(struct args, max), "10", 1e-12, 1e6, NULL, NULL, "range test",
      "learning rate of the last step", NULL},
-    {"ramp", OPTION_INT, offsetof(struct args, ramp), "200", 20, 1000000, NULL, "steps",
+    {"ramp", OPTION_INT, offsetof(struct args, ramp), "100", 20, 1000000, NULL, "steps",
      "range test", "steps from one to the other", NULL},
     {"seeds", OPTION_INT, offsetof(struct args, seeds), "3", 1, 1000, NULL, NULL, "range test",
      "so many ramps, each from another seed's first weights", NULL},

@@ -282,7 +282,7 @@ static json_t *curves_json(const struct find_lr *f, const struct curves *c)
     json_object_set_new(o, "steps", json_integer(f->steps));
     json_object_set_new(o, "batch", json_integer(f->base.batch));
     json_object_set_new(o, "smoothing",
-                        json_string("parabola fitted at each step, Gaussian weights"));
+                        json_string("straight line fitted at each step, Gaussian weights"));
     json_object_set_new(o, "smoothing_factor", json_number(RANGE_SMOOTH));
     json_object_set_new(o, "range", numbers(range, 2));
     json_object_set_new(o, "points", points);

@@ -3,36 +3,26 @@
 
 #include <math.h>
 
-/* Solves the normal equations of a weighted parabola for its value and slope at u = 0: moments
- * s[k] = sum w u^k, t[k] = sum w u^k y. By Cramer's rule: three unknowns. */
-static void solve(const double s[5], const double t[3], double *value, double *slope)
-{
-    double d = s[0] * (s[2] * s[4] - s[3] * s[3]) - s[1] * (s[1] * s[4] - s[2] * s[3]) +
-               s[2] * (s[1] * s[3] - s[2] * s[2]);
-    *value = (t[0] * (s[2] * s[4] - s[3] * s[3]) - s[1] * (t[1] * s[4] - t[2] * s[3]) +
-              s[2] * (t[1] * s[3] - t[2] * s[2])) /
-             d;
-    *slope = (s[0] * (t[1] * s[4] - t[2] * s[3]) - t[0] * (s[1] * s[4] - s[2] * s[3]) +
-              s[2] * (s[1] * t[2] - s[2] * t[1])) /
-             d;
-}
+#include "base/stats.h"
 
-void range_smooth(const double *x, const double *y, size_t n, double *smooth, double *slope)
+void range_smooth(const double *x, const double *loss, size_t n, double *smooth, double *slope)
 {
     const double h = log(RANGE_SMOOTH);
+    const double cut = RANGE_CUT * stats_quantile(loss, n / 10 > 0 ? n / 10 : 1, 0.5);
     for (size_t i = 0; i < n; i++) {
-        double s[5] = {0}, t[3] = {0};
+        /* Weighted moments of u = (x - x[i]) / h; the line's value and slope are those at 0. */
+        double s0 = 0, s1 = 0, s2 = 0, t0 = 0, t1 = 0;
         for (size_t j = 0; j < n; j++) {
-            double u = (x[j] - x[i]) / h, w = exp(-u * u / 2), power = w;
-            for (int k = 0; k < 5; k++) {
-                s[k] += power;
-                if (k < 3)
-                    t[k] += power * y[j];
-                power *= u;
-            }
+            double u = (x[j] - x[i]) / h, w = exp(-u * u / 2), y = fmin(loss[j], cut);
+            s0 += w;
+            s1 += w * u;
+            s2 += w * u * u;
+            t0 += w * y;
+            t1 += w * u * y;
         }
-        solve(s, t, &smooth[i], &slope[i]);
-        slope[i] /= h;
+        double d = s0 * s2 - s1 * s1;
+        smooth[i] = (s2 * t0 - s1 * t1) / d;
+        slope[i] = (s0 * t1 - s1 * t0) / d / h;
     }
 }
 

@@ -3,9 +3,12 @@
  * A range test (Smith 2017, "Cyclical learning rates for training neural networks") trains from
  * scratch while the learning rate rises by the same factor each step, so its losses are evenly
  * spaced in x = ln(lr). A single loss is that of one batch, and noisy; slope and smoothed loss at
- * each step come from a parabola fitted by least squares, weighted by exp(-(x - x0)^2 / (2 h^2))
- * with h = ln(RANGE_SMOOTH) (local polynomial regression; Fan and Gijbels 1996, chapter 3). Unlike
- * a moving average it has no lag, so nothing is shifted towards larger rates.
+ * each step come from a straight line fitted by least squares, weighted by
+ * exp(-(x - x0)^2 / (2 h^2)) with h = ln(RANGE_SMOOTH) (local linear regression; Fan and Gijbels
+ * 1996, chapter 2). Unlike a moving average it has no lag, so nothing is shifted towards larger
+ * rates; unlike a polynomial of higher degree it does not swing below zero before a blow-up. Losses
+ * are cut at RANGE_CUT times what they were at first: how high a loss blows up tells nothing, and
+ * would drown what lies beside it.
  */
 #ifndef KILN_SWEEP_RANGE_TEST_H
 #define KILN_SWEEP_RANGE_TEST_H
@@ -13,10 +16,10 @@
 #include <stddef.h>
 
 #define RANGE_SMOOTH 1.5 /* learning rates within this factor are averaged with large weight */
+#define RANGE_CUT 1.5    /* times the median of the first tenth of the losses */
 
-/* Smooths y[n] over x[n], ascending: the fitted value and slope dy/dx at each point. Needs n >= 3
- * points within reach of each. */
-void range_smooth(const double *x, const double *y, size_t n, double *smooth, double *slope);
+/* Smooths loss[n] over x[n], ascending, n >= 3: the fitted value and its slope over x at each. */
+void range_smooth(const double *x, const double *loss, size_t n, double *smooth, double *slope);
 
 /* Learning rates that the curve singles out; NaN where it does not. */
 struct range_points {
