@@ -56,16 +56,16 @@ static void tidy(const struct trial_run *t, const char *last)
     closedir(d);
 }
 
-/* One attempt; `from` is the checkpoint to go on from, or "". */
-static int attempt(const struct trial_run *t, struct recorder *r, const char *from,
-                   struct train_result *result, struct err *e)
+/* One attempt with the resolved configuration; `from` is the checkpoint to go on from, or "". */
+static int attempt(const struct trial_run *t, const struct config *c, struct recorder *r,
+                   const char *from, struct train_result *result, struct err *e)
 {
     struct observer observers[SESSION_OBSERVERS];
     int status, count = t->open ? t->open(t->context, t, r, observers, e) : 0;
     if (count < 0)
         return -1;
     const struct session session = {
-        .config = t->config,
+        .config = c,
         .images = t->images,
         .recorder = r,
         .resume_from = *from ? from : NULL,
@@ -78,15 +78,21 @@ static int attempt(const struct trial_run *t, struct recorder *r, const char *fr
     return rc;
 }
 
-static int begin(const struct trial_run *t, struct recorder *r, bool begun, char *from,
-                 struct err *e)
+/* Begins the records, or goes on with them: then with what the run chose for itself, which another
+ * machine might choose otherwise. */
+static int begin(const struct trial_run *t, struct recorder *r, bool begun, struct config *c,
+                 char *from, struct err *e)
 {
     from[0] = 0;
     if (!begun)
         return recorder_begin(r, t->from, t->config, t->recipe, t->images, t->steps_down, e);
     if (session_find_checkpoint(&r->dir, from, NULL))
         from[0] = 0; /* lost: begun anew, to the same bits */
-    return recorder_resume(r, t->from, t->config, t->images, e);
+    return recorder_resume(r, t->from, c, t->images, e) ||
+                   manifest_take_tier(r->manifest, t->path, false, c, e) ||
+                   manifest_take_convolutions(r->manifest, t->path, c, e)
+               ? -1
+               : 0;
 }
 
 int trial_train(const struct trial_run *t, struct train_result *result, struct err *e)
@@ -95,13 +101,14 @@ int trial_train(const struct trial_run *t, struct train_result *result, struct e
     int rc = -1;
     for (int tries = 0; tries < 2; tries++) {
         struct recorder recorder;
+        struct config c = *t->config;
         bool begun;
         recorder_init(&recorder, t->stop);
         rc = rundir_take(&recorder.dir, t->path, &begun, e) ||
-             begin(t, &recorder, begun, from, e);
+             begin(t, &recorder, begun, &c, from, e);
         if (tries == 1)
             from[0] = 0;
-        rc = rc ? -1 : attempt(t, &recorder, from, result, e);
+        rc = rc ? -1 : attempt(t, &c, &recorder, from, result, e);
         recorder_close(&recorder);
         /* A damaged checkpoint: once more, from the first step. */
         if (!rc || e->code != EXIT_DATA || !*from)
