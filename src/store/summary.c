@@ -412,8 +412,13 @@ static const char *id_of(struct run_summary *s)
 
 /* A session writes its end into the manifest, then status.json. Killed between the two, it is not
  * dead: it has ended as the manifest says. */
-static void settle_killed(struct run_summary *s)
+static void settle_killed(struct run_summary *s, const json_t *manifest, const json_t *status)
 {
+    const json_t *sessions = json_object_get(manifest, "sessions");
+    const json_t *last = json_array_get(sessions, json_array_size(sessions) - 1);
+    const json_t *writer = json_object_get(status, "pid"), *ended = json_object_get(last, "pid");
+    if (!writer || !ended || !json_equal(writer, ended))
+        return; /* status.json is another session's */
     static const struct {
         const char *reason;
         enum run_state state;
@@ -449,7 +454,7 @@ int summary_read(struct run_summary *s, const char *path, struct err *e)
     json_t *manifest = read_json(s, "manifest.json");
     read_manifest(s, manifest);
     read_status(s, status);
-    settle_killed(s);
+    settle_killed(s, manifest, status);
     read_epochs(s);
     if (s->state != RUN_RUNNING && s->state != RUN_DEAD)
         read_result(s, manifest);

@@ -122,6 +122,27 @@ static void test_summary__does_not_take_an_earlier_session_for_the_result(void *
     summary_release(&s);
 }
 
+/* Killed after the manifest had the session's end and before status.json had it. */
+static void test_summary__a_session_killed_at_its_end_has_ended(void **state)
+{
+    (void)state;
+    static const char ended[] =
+        "{\"sessions\":[{\"pid\":7,\"reason\":\"stopped\"},{\"pid\":8,\"reason\":\"finished\"}],"
+        "\"result\":{\"test_loss\":0.5}}";
+    struct run_summary s;
+    make_run(config, ended, "{\"state\":\"running\",\"step\":30,\"pid\":8}", epochs);
+    read_run(&s);
+    assert_int_equal(s.state, RUN_FINISHED);
+    assert_string_equal(s.state_name, "finished");
+    assert_true(s.test_loss == 0.5);
+    summary_release(&s);
+    /* The last session to end was another than the one that died. */
+    make_run(config, ended, "{\"state\":\"running\",\"step\":30,\"pid\":9}", epochs);
+    read_run(&s);
+    assert_int_equal(s.state, RUN_DEAD);
+    summary_release(&s);
+}
+
 static void test_summary__is_running_while_the_lock_is_held(void **state)
 {
     (void)state;
@@ -290,6 +311,7 @@ int main(void)
         cmocka_unit_test(test_summary__of_a_finished_run_has_everything),
         cmocka_unit_test(test_summary__shows_the_last_whole_epoch_of_a_run_without_result),
         cmocka_unit_test(test_summary__does_not_take_an_earlier_session_for_the_result),
+        cmocka_unit_test(test_summary__a_session_killed_at_its_end_has_ended),
         cmocka_unit_test(test_summary__is_running_while_the_lock_is_held),
         cmocka_unit_test(test_summary__believes_the_heartbeat_of_another_machine),
         cmocka_unit_test(test_summary__tells_what_is_damaged_and_reads_the_rest),
