@@ -254,23 +254,37 @@ static json_t *ramps_json(const struct curves *c)
     return list;
 }
 
-/* Where to look: from where the loss falls well to where it stops falling. */
+/* Where to look: from where the loss falls fastest to where it begins to rise for good. */
 static void range_of(const struct range_points *p, double range[2])
 {
-    range[0] = fmin(p->steepest, p->tenth);
-    range[1] = p->minimum;
+    range[0] = p->steepest;
+    range[1] = p->end;
+}
+
+static json_t *points_json(const struct curves *c)
+{
+    static const struct {
+        const char *name;
+        size_t offset;
+    } points[] = {
+        {"steepest", offsetof(struct range_points, steepest)},
+        {"plateau_begin", offsetof(struct range_points, begin)},
+        {"minimum_tenth", offsetof(struct range_points, tenth)},
+        {"minimum", offsetof(struct range_points, minimum)},
+        {"plateau_end", offsetof(struct range_points, end)},
+        {"blow_up", offsetof(struct range_points, blow_up)},
+    };
+    json_t *o = json_object();
+    for (size_t i = 0; i < sizeof points / sizeof points[0]; i++)
+        json_object_set_new(o, points[i].name, point_json(c, points[i].offset));
+    return o;
 }
 
 static json_t *curves_json(const struct find_lr *f, const struct curves *c)
 {
-    json_t *o = json_object(), *points = json_object(), *mean = json_object();
+    json_t *o = json_object(), *mean = json_object();
     double range[2];
     range_of(&c->points, range);
-    json_object_set_new(points, "steepest", point_json(c, offsetof(struct range_points, steepest)));
-    json_object_set_new(points, "minimum", point_json(c, offsetof(struct range_points, minimum)));
-    json_object_set_new(points, "minimum_tenth",
-                        point_json(c, offsetof(struct range_points, tenth)));
-    json_object_set_new(points, "blow_up", point_json(c, offsetof(struct range_points, blow_up)));
     json_object_set_new(mean, "loss", numbers(c->mean, c->mean_count));
     json_object_set_new(mean, "sd", numbers(c->sd, c->mean_count));
     json_object_set_new(mean, "slope", numbers(c->slope, c->mean_count));
@@ -285,7 +299,7 @@ static json_t *curves_json(const struct find_lr *f, const struct curves *c)
                         json_string("straight line fitted at each step, Gaussian weights"));
     json_object_set_new(o, "smoothing_factor", json_number(RANGE_SMOOTH));
     json_object_set_new(o, "range", numbers(range, 2));
-    json_object_set_new(o, "points", points);
+    json_object_set_new(o, "points", points_json(c));
     json_object_set_new(o, "lr", numbers(c->lr, c->steps));
     json_object_set_new(o, "mean", mean);
     json_object_set_new(o, "ramps", ramps_json(c));

@@ -30,22 +30,29 @@ void range_find(const double *lr, const double *smooth, const double *slope, siz
                 int cut_short, double next_lr, struct range_points *p)
 {
     const double unknown = (double)NAN;
-    size_t least = 0, steepest = 0;
-    *p = (struct range_points){unknown, unknown, unknown, unknown};
+    size_t least = 0, steepest = 0, begin = 0, end = 0;
+    *p = (struct range_points){unknown, unknown, unknown, unknown, unknown, unknown};
     for (size_t i = 1; i < n; i++)
         if (smooth[i] < smooth[least])
             least = i;
     if (n == 0 || !(smooth[least] < 0.9 * smooth[0]))
         return;
-    for (size_t i = 1; i <= least; i++)
+    double gain = smooth[0] - smooth[least];
+    while (smooth[begin] > smooth[least] + gain / 10)
+        begin++;
+    for (size_t i = begin; i < n; i++)
+        if (smooth[i] <= smooth[least] + gain / 10)
+            end = i;
+    for (size_t i = 1; i <= begin; i++)
         if (slope[i] < slope[steepest])
             steepest = i;
     p->steepest = lr[steepest];
+    p->begin = lr[begin];
+    p->end = lr[end];
     p->minimum = lr[least];
     p->tenth = lr[least] / 10;
-    double limit = smooth[least] + (smooth[0] - smooth[least]) / 2;
-    for (size_t i = n; i-- > least;)
-        if (smooth[i] >= limit)
+    for (size_t i = n; i-- > end;)
+        if (smooth[i] >= smooth[least] + gain / 2)
             p->blow_up = lr[i];
     if (isnan(p->blow_up) && cut_short)
         p->blow_up = next_lr;

@@ -21,13 +21,26 @@
 /* Smooths loss[n] over x[n], ascending, n >= 3: the fitted value and its slope over x at each. */
 void range_smooth(const double *x, const double *loss, size_t n, double *smooth, double *slope);
 
-/* Learning rates that the curve singles out; NaN where it does not. */
+/* Learning rates that the curve singles out; NaN where it does not. With the gain = the smoothed
+ * loss at first - its least, the plateau is where the loss is within a tenth of the gain of its
+ * least. It is often wide and wavy, so `minimum`, and with it the customary `tenth`, jump about in
+ * it from seed to seed; its ends do not.
+ *
+ *     loss |----__                        ----- first
+ *          |      \                    /
+ *          |       \  <- steepest     /  <- blow_up: half of the gain
+ *          |        \__     __     __/
+ *          |           \___/  \_m_/         m: minimum
+ *          |          begin       end       of the plateau
+ *          +--------------------------------- ln(lr)
+ */
 struct range_points {
-    double steepest;   /* where the smoothed loss falls fastest over ln(lr), before its minimum */
-    double minimum;    /* where it is least */
+    double steepest;   /* where the loss falls fastest over ln(lr), before the plateau */
+    double begin, end; /* of the plateau: its first and last rate */
+    double minimum;
     double tenth;      /* a tenth of that */
-    double blow_up;    /* the least rate above it at which half of what was gained is lost again, or
-                          a loss was not finite; NaN: not reached */
+    double blow_up;    /* the least rate behind the plateau at which half of the gain is lost, or a
+                          loss was not finite; NaN: not reached */
 };
 
 /* Finds them. `cut_short` says that training diverged in the step after the last, whose rate was
