@@ -5,6 +5,7 @@
  *      REAL         the type of parameters and of all arithmetic, P of kernels.h
  *      GET(a)       the REAL that a MAP stands for
  *      PUT(r)       the MAP nearest to a REAL
+ *      SUM          the type in which the images of a tile are added up
  *      PRECISION    the enum precision
  *      NAME(x)      x's name in this precision
  */
@@ -15,18 +16,21 @@
 #define REAL float
 #define GET(a) (a)
 #define PUT(r) (r)
+#define SUM double
 #define PRECISION PRECISION_FP32
 #define NAME(name) name##_fp32
 #include BODY
 #undef MAP
 #undef GET
 #undef PUT
+#undef SUM
 #undef PRECISION
 #undef NAME
 
 #define MAP struct bf16
 #define GET(a) bf16_to_float(a)
 #define PUT(r) bf16_from_float(r)
+#define SUM float
 #define PRECISION PRECISION_BF16
 #define NAME(name) name##_bf16
 #include BODY
@@ -34,6 +38,7 @@
 #undef REAL
 #undef GET
 #undef PUT
+#undef SUM
 #undef PRECISION
 #undef NAME
 
@@ -41,6 +46,7 @@
 #define REAL double
 #define GET(a) (a)
 #define PUT(r) (r)
+#define SUM double
 #define PRECISION PRECISION_FP64
 #define NAME(name) name##_fp64
 #include BODY
@@ -48,6 +54,7 @@
 #undef REAL
 #undef GET
 #undef PUT
+#undef SUM
 #undef PRECISION
 #undef NAME
 #undef BODY

@@ -44,6 +44,36 @@ static void NAME(norm_check)(const struct tiles *t)
     (void)t;
 }
 
+/* Two sums of a line of channels over a tile: in double from `a` and `b` on, or in float from zero
+ * on and added to them at the end. */
+struct NAME(tile_sums) {
+    SUM a[NAME(NORM_CB)], b[NAME(NORM_CB)];
+};
+
+static struct NAME(tile_sums) NAME(tile_sums_begin)(const double *a, const double *b)
+{
+    struct NAME(tile_sums) s = {0};
+    for (int j = 0; j < NAME(NORM_CB) && sizeof(SUM) == sizeof(double); j++) {
+        s.a[j] = (SUM)a[j];
+        s.b[j] = (SUM)b[j];
+    }
+    return s;
+}
+
+static void NAME(tile_sums_add)(struct NAME(tile_sums) *s, int j, REAL u, REAL v)
+{
+    s->a[j] += (SUM)u;
+    s->b[j] += (SUM)u * (SUM)v;
+}
+
+static void NAME(tile_sums_end)(const struct NAME(tile_sums) *s, double *a, double *b)
+{
+    for (int j = 0; j < NAME(NORM_CB); j++) {
+        a[j] = sizeof(SUM) == sizeof(double) ? (double)s->a[j] : a[j] + (double)s->a[j];
+        b[j] = sizeof(SUM) == sizeof(double) ? (double)s->b[j] : b[j] + (double)s->b[j];
+    }
+}
+
 static void NAME(norm_sums)(const struct tiles *t, const void *vx, double *sums)
 {
     enum { CB = NAME(NORM_CB) };
@@ -55,13 +85,11 @@ static void NAME(norm_sums)(const struct tiles *t, const void *vx, double *sums)
     const MAP *x = vx;
     for (int p = 0; p < t->pixels; p++) {
         for (int l = 0; l < lines; l++, x += IMAGES * CB) {
-            for (int i = t->first; i < t->last; i++) {
-                for (int j = 0; j < CB; j++) {
-                    double v = (double)GET(x[i * CB + j]);
-                    sums[l * CB + j] += v;
-                    squares[l * CB + j] += v * v;
-                }
-            }
+            struct NAME(tile_sums) s = NAME(tile_sums_begin)(sums + l * CB, squares + l * CB);
+            for (int i = t->first; i < t->last; i++)
+                for (int j = 0; j < CB; j++)
+                    NAME(tile_sums_add)(&s, j, GET(x[i * CB + j]), GET(x[i * CB + j]));
+            NAME(tile_sums_end)(&s, sums + l * CB, squares + l * CB);
         }
     }
 }
@@ -104,16 +132,17 @@ static void NAME(norm_backward_sums)(const struct tiles *t, const struct norm_fo
             const MAP *x = (const MAP *)vx + tile, *dy = (const MAP *)vdy + tile;
             struct NAME(norm_line) line;
             NAME(norm_line_init)(&line, f, NULL, NULL, t->channels, l * CB);
+            struct NAME(tile_sums) s = NAME(tile_sums_begin)(sums + l * CB, products + l * CB);
             for (int i = t->first; i < t->last; i++) {
                 for (int j = 0; j < CB; j++) {
                     REAL v = GET(x[i * CB + j]);
                     REAL dz = NAME(norm_dz)(&line, f, v, GET(dy[i * CB + j]), j);
                     if (vdz)
                         ((MAP *)vdz)[tile + (size_t)(i * CB + j)] = PUT(dz);
-                    sums[l * CB + j] += (double)dz;
-                    products[l * CB + j] += (double)dz * (double)(v - line.mean[j]);
+                    NAME(tile_sums_add)(&s, j, dz, v - line.mean[j]);
                 }
             }
+            NAME(tile_sums_end)(&s, sums + l * CB, products + l * CB);
         }
     }
 }

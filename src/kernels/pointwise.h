@@ -4,8 +4,13 @@
  * All but the loss move more bytes than they compute, so each is one pass over memory in the order
  * in which it lies, and what a pass can do on the way is fused into it. Maps are those of layout.h;
  * pointers to maps are aligned to a line. Every kernel that writes a map leaves its channels past C
- * zero. Sums are of doubles, in image order within a pixel, pixel after pixel, and are bit for bit
- * the same in every tier when what is summed is.
+ * zero.
+ *
+ * Sums run in image order within a pixel, pixel after pixel, in doubles. In bf16 each pixel's
+ * images of a block, at most 32, are first added up in floats, and these sums in doubles. Where
+ * what is summed is the same in every tier (norm_sums) so is the sum, bit for bit. Gradients differ
+ * in their last bits: tiers approximate the activations differently, and in bf16 the AVX-512 tiers
+ * as coarsely as vector_coarse.h says.
  */
 #ifndef KILN_KERNELS_POINTWISE_H
 #define KILN_KERNELS_POINTWISE_H
@@ -116,6 +121,9 @@ struct pointwise_kernels {
 void pointwise_kernels_init(struct pointwise_kernels *k, enum precision p);
 void pointwise_kernels_init__avx2(struct pointwise_kernels *k);
 void pointwise_kernels_init__avx512(struct pointwise_kernels *k);
+void pointwise_kernels_init_bf16__avx2(struct pointwise_kernels *k);
+void pointwise_kernels_init_bf16__avx512(struct pointwise_kernels *k);
+void pointwise_kernels_init_bf16__avx512bf16(struct pointwise_kernels *k);
 
 /* The parts of the table, one per file; called by the three above. */
 void norm_kernels_init(struct pointwise_kernels *k, enum precision p);

@@ -1,6 +1,10 @@
-/* pointwise__avx512.c - the kernels of pointwise.h that are faster in AVX-512. */
-#include <string.h>
-
+/* pointwise__avx512.c - the kernels of pointwise.h that are faster in AVX-512, in fp32. */
+#define MAP float
+#define LOAD v_load
+#define STORE v_store
+#define ACT v_act
+#define ACT_BACK v_act_back
+#define SUMS(name) double_##name
 #define TIER(name) name##__avx512
 #include "kernels/pointwise_vector_body.h"
 

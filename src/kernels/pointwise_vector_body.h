@@ -1,15 +1,18 @@
 /* pointwise_vector_body.h - the kernels of pointwise.h in vectors (vector.h): the body of the AVX2
- * and the AVX-512 tier. TIER(x) is x's name in the tier.
+ * and the AVX-512 tiers, in fp32 and bf16. TIER(x) is x's name in the tier, MAP the type of a map's
+ * element, LOAD(p) and STORE(p, v) get a vec of them, ACT and ACT_BACK are v_act and v_act_back or
+ * what is good enough, and SUMS(x) names one of the two kinds of sums below.
  *
- * What is not here (sums of maps, the optimiser, average pooling, the loading of images) is as fast
- * in plain C, because memory is the limit or because it is rare.
+ * What is not here (the optimiser, copies of channels, the loading of images) is as fast in plain
+ * C, because memory is the limit.
  */
 #include <assert.h>
+#include <string.h>
 
 #include "kernels/pointwise.h"
-#include "kernels/vector_math.h"
+#include "kernels/vector_coarse.h"
 
-enum { CB = LINE / (int)sizeof(float), TILE = IMAGES * CB };
+enum { CB = LINE / (int)sizeof(MAP), TILE = IMAGES * CB };
 
 /* The coefficients of VEC channels; zero past the last channel. */
 struct fold_vecs {
@@ -43,18 +46,18 @@ INLINE int lines_of(const struct tiles *t)
     return (t->channels + CB - 1) / CB;
 }
 
-/* Two sums of VEC channels in double precision. */
-struct pair_sums {
+/* Two sums of VEC channels over one tile, in double precision throughout. */
+struct double_sums {
     vec_double low[2], high[2];
 };
 
-INLINE struct pair_sums sums_load(const double *a, const double *b)
+INLINE struct double_sums double_sums_begin(const double *a, const double *b)
 {
-    return (struct pair_sums){{vd_load(a), vd_load(b)},
-                              {vd_load(a + VEC / 2), vd_load(b + VEC / 2)}};
+    return (struct double_sums){{vd_load(a), vd_load(b)},
+                                {vd_load(a + VEC / 2), vd_load(b + VEC / 2)}};
 }
 
-INLINE void sums_store(const struct pair_sums *s, double *a, double *b)
+INLINE void double_sums_end(const struct double_sums *s, double *a, double *b)
 {
     vd_store(a, s->low[0]);
     vd_store(b, s->low[1]);
@@ -63,7 +66,7 @@ INLINE void sums_store(const struct pair_sums *s, double *a, double *b)
 }
 
 /* Adds u to the first and u * v to the second; the products of floats are exact. */
-INLINE void sums_add(struct pair_sums *s, vec u, vec v)
+INLINE void double_sums_add(struct double_sums *s, vec u, vec v)
 {
     vec_double low = v_low(u), high = v_high(u);
     s->low[0] = vd_add(s->low[0], low);
@@ -72,32 +75,54 @@ INLINE void sums_add(struct pair_sums *s, vec u, vec v)
     s->high[1] = vd_fma(high, v_high(v), s->high[1]);
 }
 
+/* The same in floats, whose chains are as short as a tile, added to the doubles at its end. */
+struct float_sums {
+    vec sum[2];
+};
+
+INLINE struct float_sums float_sums_begin(const double *a, const double *b)
+{
+    (void)a, (void)b;
+    return (struct float_sums){{v_set(0), v_set(0)}};
+}
+
+INLINE void float_sums_end(const struct float_sums *s, double *a, double *b)
+{
+    vd_store(a, vd_add(vd_load(a), v_low(s->sum[0])));
+    vd_store(b, vd_add(vd_load(b), v_low(s->sum[1])));
+    vd_store(a + VEC / 2, vd_add(vd_load(a + VEC / 2), v_high(s->sum[0])));
+    vd_store(b + VEC / 2, vd_add(vd_load(b + VEC / 2), v_high(s->sum[1])));
+}
+
+INLINE void float_sums_add(struct float_sums *s, vec u, vec v)
+{
+    s->sum[0] = v_add(s->sum[0], u);
+    s->sum[1] = v_fma(u, v, s->sum[1]);
+}
+
 static void TIER(norm_sums)(const struct tiles *t, const void *vx, double *sums)
 {
     int lines = lines_of(t);
     double *squares = sums + lines * CB;
     memset(sums, 0, 2 * (size_t)lines * CB * sizeof *sums);
-    const float *x = vx;
+    const MAP *x = vx;
     for (int p = 0; p < t->pixels; p++) {
         for (int l = 0; l < lines; l++, x += TILE) {
             for (int h = 0; h < CB; h += VEC) {
-                struct pair_sums s = sums_load(sums + l * CB + h, squares + l * CB + h);
+                double *sum = sums + l * CB + h, *square = squares + l * CB + h;
+                struct SUMS(sums) s = SUMS(sums_begin)(sum, square);
                 for (int i = t->first; i < t->last; i++) {
-                    const float *v = x + i * CB + h;
-                    vec_double low = v_load_half(v), high = v_load_half(v + VEC / 2);
-                    s.low[0] = vd_add(s.low[0], low);
-                    s.high[0] = vd_add(s.high[0], high);
-                    s.low[1] = vd_fma(low, low, s.low[1]);
-                    s.high[1] = vd_fma(high, high, s.high[1]);
+                    vec v = LOAD(x + i * CB + h);
+                    SUMS(sums_add)(&s, v, v);
                 }
-                sums_store(&s, sums + l * CB + h, squares + l * CB + h);
+                SUMS(sums_end)(&s, sum, square);
             }
         }
     }
 }
 
-INLINE void forward_act(const struct tiles *t, const struct norm_fold *f, const float *x,
-                        float *y, enum activation act)
+INLINE void forward_act(const struct tiles *t, const struct norm_fold *f, const MAP *x,
+                        MAP *y, enum activation act)
 {
     int lines = lines_of(t);
     for (int p = 0; p < t->pixels; p++) {
@@ -105,8 +130,8 @@ INLINE void forward_act(const struct tiles *t, const struct norm_fold *f, const 
             for (int h = 0; h < CB; h += VEC) {
                 struct fold_vecs c = fold_load(f, NULL, NULL, t->channels, l * CB + h);
                 for (int i = t->first; i < t->last; i++) {
-                    vec z = v_fma(v_sub(v_load(x + i * CB + h), c.mean), c.gain, c.bias);
-                    v_store(y + i * CB + h, v_act(act, c.param, c.inverse, z));
+                    vec z = v_fma(v_sub(LOAD(x + i * CB + h), c.mean), c.gain, c.bias);
+                    STORE(y + i * CB + h, ACT(act, c.param, c.inverse, z));
                 }
             }
         }
@@ -119,8 +144,8 @@ static void TIER(norm_forward)(const struct tiles *t, const struct norm_fold *f,
     V_FOR_ACTIVATION(f->act, forward_act, t, f, x, y);
 }
 
-INLINE void backward_sums_act(const struct tiles *t, const struct norm_fold *f, const float *x,
-                              const float *dy, float *dz, double *sums, enum activation act)
+INLINE void backward_sums_act(const struct tiles *t, const struct norm_fold *f, const MAP *x,
+                              const MAP *dy, MAP *dz, double *sums, enum activation act)
 {
     int lines = lines_of(t);
     double *products = sums + lines * CB;
@@ -129,16 +154,17 @@ INLINE void backward_sums_act(const struct tiles *t, const struct norm_fold *f, 
         for (int l = 0; l < lines; l++, x += TILE, dy += TILE, dz += dz ? TILE : 0) {
             for (int h = 0; h < CB; h += VEC) {
                 struct fold_vecs c = fold_load(f, NULL, NULL, t->channels, l * CB + h);
-                struct pair_sums s = sums_load(sums + l * CB + h, products + l * CB + h);
+                double *sum = sums + l * CB + h, *product = products + l * CB + h;
+                struct SUMS(sums) s = SUMS(sums_begin)(sum, product);
                 for (int i = t->first; i < t->last; i++) {
-                    vec centred = v_sub(v_load(x + i * CB + h), c.mean);
+                    vec centred = v_sub(LOAD(x + i * CB + h), c.mean);
                     vec z = v_fma(centred, c.gain, c.bias);
-                    vec d = v_act_back(act, c.inverse, z, v_load(dy + i * CB + h));
+                    vec d = ACT_BACK(act, c.inverse, z, LOAD(dy + i * CB + h));
                     if (dz)
-                        v_store(dz + i * CB + h, d);
-                    sums_add(&s, d, centred);
+                        STORE(dz + i * CB + h, d);
+                    SUMS(sums_add)(&s, d, centred);
                 }
-                sums_store(&s, sums + l * CB + h, products + l * CB + h);
+                SUMS(sums_end)(&s, sum, product);
             }
         }
     }
@@ -151,7 +177,7 @@ static void TIER(norm_backward_sums)(const struct tiles *t, const struct norm_fo
 }
 
 INLINE void backward_act(const struct tiles *t, const struct norm_fold *f, const void *slope,
-                         const void *offset, const float *x, const float *dy, float *dx,
+                         const void *offset, const MAP *x, const MAP *dy, MAP *dx,
                          enum activation act)
 {
     int lines = lines_of(t);
@@ -160,10 +186,10 @@ INLINE void backward_act(const struct tiles *t, const struct norm_fold *f, const
             for (int h = 0; h < CB; h += VEC) {
                 struct fold_vecs c = fold_load(f, slope, offset, t->channels, l * CB + h);
                 for (int i = t->first; i < t->last; i++) {
-                    vec centred = v_sub(v_load(x + i * CB + h), c.mean);
+                    vec centred = v_sub(LOAD(x + i * CB + h), c.mean);
                     vec z = v_fma(centred, c.gain, c.bias);
-                    vec d = v_act_back(act, c.inverse, z, v_load(dy + i * CB + h));
-                    v_store(dx + i * CB + h,
+                    vec d = ACT_BACK(act, c.inverse, z, LOAD(dy + i * CB + h));
+                    STORE(dx + i * CB + h,
                             v_fma(c.gain, d, v_fma(c.slope, centred, c.offset)));
                 }
             }
@@ -179,13 +205,13 @@ static void TIER(norm_backward)(const struct tiles *t, const struct norm_fold *f
     V_FOR_ACTIVATION(f->act, backward_act, t, f, slope, offset, x, dy, dx);
 }
 
-INLINE void act_forward_of(double param, size_t count, const float *x, float *y,
+INLINE void act_forward_of(double param, size_t count, const MAP *x, MAP *y,
                            enum activation act)
 {
     assert(count % CB == 0);
     vec alpha = v_set((float)param), inverse = v_set((float)(1 / param));
     for (size_t i = 0; i < count; i += VEC)
-        v_store(y + i, v_act(act, alpha, inverse, v_load(x + i)));
+        STORE(y + i, ACT(act, alpha, inverse, LOAD(x + i)));
 }
 
 static void TIER(act_forward)(enum activation act, double param, size_t count, const void *x,
@@ -194,13 +220,13 @@ static void TIER(act_forward)(enum activation act, double param, size_t count, c
     V_FOR_ACTIVATION(act, act_forward_of, param, count, x, y);
 }
 
-INLINE void act_backward_of(double param, size_t count, const float *x, const float *dy,
-                            float *dx, enum activation act)
+INLINE void act_backward_of(double param, size_t count, const MAP *x, const MAP *dy,
+                            MAP *dx, enum activation act)
 {
     assert(count % CB == 0);
     vec inverse = v_set((float)(1 / param));
     for (size_t i = 0; i < count; i += VEC)
-        v_store(dx + i, v_act_back(act, inverse, v_load(x + i), v_load(dy + i)));
+        STORE(dx + i, ACT_BACK(act, inverse, LOAD(x + i), LOAD(dy + i)));
 }
 
 static void TIER(act_backward)(enum activation act, double param, size_t count, const void *x,
@@ -209,30 +235,30 @@ static void TIER(act_backward)(enum activation act, double param, size_t count, 
     V_FOR_ACTIVATION(act, act_backward_of, param, count, x, dy, dx);
 }
 
-/* All tiles of one pixel, in floats. */
+/* All tiles of one pixel, in elements. */
 INLINE size_t pool_pixel(const struct pool_shape *s)
 {
     return (size_t)((s->c + CB - 1) / CB) * TILE;
 }
 
 /* One output row; window is a constant where it matters. */
-INLINE void maxpool_row(const struct pool_shape *s, int p, const float *x, float *y,
+INLINE void maxpool_row(const struct pool_shape *s, int p, const MAP *x, MAP *y,
                         uint8_t *argmax, int window)
 {
     size_t size = pool_pixel(s), row = (size_t)s->w * size;
     for (int q = 0; q < s->q; q++) {
-        const float *corner = x + (size_t)(p * s->stride) * row + (size_t)(q * s->stride) * size;
+        const MAP *corner = x + (size_t)(p * s->stride) * row + (size_t)(q * s->stride) * size;
         size_t at = ((size_t)p * (size_t)s->q + (size_t)q) * size;
         for (size_t e = 0; e < size; e += VEC) {
-            vec best = v_load(corner + e), where = v_set_number(0);
+            vec best = LOAD(corner + e), where = v_set_number(0);
             for (int k = 1; k < window * window; k++) {
-                vec v = v_load(corner + (size_t)(k / window) * row +
+                vec v = LOAD(corner + (size_t)(k / window) * row +
                                (size_t)(k % window) * size + e);
                 vmask better = v_or(v_less(best, v), v_is_nan(v));
                 best = v_select(better, v, best);
                 where = v_select(better, v_set_number(k), where);
             }
-            v_store(y + at + e, best);
+            STORE(y + at + e, best);
             if (argmax)
                 v_store_bytes(argmax + at + e, where);
         }
@@ -260,27 +286,53 @@ INLINE void windows_of(const struct pool_shape *s, int i, int windows, int *begi
     *end = i / s->stride + 1 < windows ? i / s->stride + 1 : windows;
 }
 
+/* The windows that hold one input pixel: rows p0 .. p1-1, columns q0 .. q1-1; may be none. */
+struct windows {
+    int p0, p1, q0, q1;
+};
+
+INLINE struct windows windows_at(const struct pool_shape *s, int y, int column)
+{
+    struct windows w;
+    windows_of(s, y, s->p, &w.p0, &w.p1);
+    windows_of(s, column, s->q, &w.q0, &w.q1);
+    return w;
+}
+
+/* Where the elements of window (p, q) begin. */
+INLINE size_t window_start(const struct pool_shape *s, int p, int q)
+{
+    return ((size_t)p * (size_t)s->q + (size_t)q) * pool_pixel(s);
+}
+
+/* VEC elements of dy where the maximum was element k of the window. */
+INLINE vec maxpool_part(const MAP *dy, const uint8_t *argmax, int k)
+{
+    return v_select(v_bytes_equal(argmax, k), LOAD(dy), v_set(0));
+}
+
 INLINE void maxpool_backward_pixel(const struct pool_shape *s, int y, int column,
-                                   const float *dy, const uint8_t *argmax, float *dx)
+                                   const MAP *dy, const uint8_t *argmax, MAP *dx)
 {
     size_t size = pool_pixel(s);
-    int p0, p1, q0, q1;
-    windows_of(s, y, s->p, &p0, &p1);
-    windows_of(s, column, s->q, &q0, &q1);
-    if (p0 >= p1 || q0 >= q1)
-        memset(dx, 0, size * sizeof *dx);
-    for (int p = p0; p < p1; p++) {
-        for (int q = q0; q < q1; q++) {
-            size_t at = ((size_t)p * (size_t)s->q + (size_t)q) * size;
-            int k = (y - p * s->stride) * s->window + column - q * s->stride;
-            bool begun = p > p0 || q > q0;
-            for (size_t e = 0; e < size; e += VEC) {
-                vec sum = begun ? v_load(dx + e) : v_set(0);
-                vec part = v_select(v_bytes_equal(argmax + at + e, k), v_load(dy + at + e),
-                                    v_set(0));
-                v_store(dx + e, v_add(sum, part));
+    struct windows w = windows_at(s, y, column);
+    if (w.p1 - w.p0 == 1 && w.q1 - w.q0 == 1) {
+        size_t at = window_start(s, w.p0, w.q0);
+        int k = (y - w.p0 * s->stride) * s->window + column - w.q0 * s->stride;
+        for (size_t e = 0; e < size; e += VEC)
+            STORE(dx + e, maxpool_part(dy + at + e, argmax + at + e, k));
+        return;
+    }
+    for (size_t e = 0; e < size; e += VEC) {
+        vec sum = v_set(0);
+        for (int p = w.p0; p < w.p1; p++) {
+            for (int q = w.q0; q < w.q1; q++) {
+                size_t at = window_start(s, p, q) + e;
+                int k = (y - p * s->stride) * s->window + column - q * s->stride;
+                sum = v_add(sum, maxpool_part(dy + at, argmax + at, k));
             }
         }
+        STORE(dx + e, sum);
     }
 }
 
@@ -291,8 +343,69 @@ static void TIER(maxpool_backward)(const struct pool_shape *s, int first, int la
     for (int y = first; y < last; y++)
         for (int column = 0; column < s->w; column++) {
             size_t pixel = (size_t)y * (size_t)s->w + (size_t)column;
-            maxpool_backward_pixel(s, y, column, dy, argmax, (float *)dx + pixel * pool_pixel(s));
+            maxpool_backward_pixel(s, y, column, dy, argmax, (MAP *)dx + pixel * pool_pixel(s));
         }
+}
+
+static void TIER(avgpool_forward)(const struct pool_shape *s, int first, int last, const void *vx,
+                                  void *y)
+{
+    assert(0 <= first && first <= last && last <= s->p);
+    size_t size = pool_pixel(s), row = (size_t)s->w * size;
+    vec area = v_set((float)(s->window * s->window));
+    for (int p = first; p < last; p++) {
+        for (int q = 0; q < s->q; q++) {
+            const MAP *x = (const MAP *)vx + (size_t)(p * s->stride) * row +
+                           (size_t)(q * s->stride) * size;
+            MAP *out = (MAP *)y + window_start(s, p, q);
+            for (size_t e = 0; e < size; e += VEC) {
+                vec sum = v_set(0);
+                for (int r = 0; r < s->window; r++)
+                    for (int c = 0; c < s->window; c++)
+                        sum = v_add(sum, LOAD(x + (size_t)r * row + (size_t)c * size + e));
+                STORE(out + e, v_div(sum, area));
+            }
+        }
+    }
+}
+
+static void TIER(avgpool_backward)(const struct pool_shape *s, int first, int last,
+                                   const void *dy, void *vdx)
+{
+    assert(0 <= first && first <= last && last <= s->h);
+    size_t size = pool_pixel(s);
+    vec area = v_set((float)(s->window * s->window));
+    for (int i = first * s->w; i < last * s->w; i++) {
+        struct windows w = windows_at(s, i / s->w, i % s->w);
+        MAP *dx = (MAP *)vdx + (size_t)i * size;
+        for (size_t e = 0; e < size; e += VEC) {
+            vec sum = v_set(0);
+            for (int p = w.p0; p < w.p1; p++)
+                for (int q = w.q0; q < w.q1; q++)
+                    sum = v_add(sum, v_div(LOAD((const MAP *)dy + window_start(s, p, q) + e),
+                                           area));
+            STORE(dx + e, sum);
+        }
+    }
+}
+
+static void TIER(add)(size_t count, const void *va, const void *vb, void *vy)
+{
+    const MAP *a = va, *b = vb;
+    MAP *y = vy;
+    assert(count % CB == 0);
+    for (size_t i = 0; i < count; i += VEC)
+        STORE(y + i, v_add(LOAD(a + i), LOAD(b + i)));
+}
+
+static void TIER(scale)(size_t count, double factor, const void *vx, void *vy)
+{
+    const MAP *x = vx;
+    MAP *y = vy;
+    vec f = v_set((float)factor);
+    assert(count % CB == 0);
+    for (size_t i = 0; i < count; i += VEC)
+        STORE(y + i, v_mul(f, LOAD(x + i)));
 }
 
 static void TIER(pointwise_init)(struct pointwise_kernels *k)
@@ -305,4 +418,8 @@ static void TIER(pointwise_init)(struct pointwise_kernels *k)
     k->act_backward = TIER(act_backward);
     k->maxpool_forward = TIER(maxpool_forward);
     k->maxpool_backward = TIER(maxpool_backward);
+    k->avgpool_forward = TIER(avgpool_forward);
+    k->avgpool_backward = TIER(avgpool_backward);
+    k->add = TIER(add);
+    k->scale = TIER(scale);
 }

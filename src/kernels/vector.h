@@ -2,7 +2,7 @@
  * in both. It takes the widest that the including file is compiled for, and is empty elsewhere.
  *
  * A vec holds VEC floats, a vmask a truth value for each, a vec_double the lower or upper half of
- * a vec in double precision. A line of layout.h is LINE_VECS vecs.
+ * a vec in double precision. A line of floats of layout.h is LINE_VECS vecs.
  */
 #ifndef KILN_KERNELS_VECTOR_H
 #define KILN_KERNELS_VECTOR_H
@@ -12,6 +12,7 @@
 #include <immintrin.h>
 #include <stdint.h>
 
+#include "kernels/bf16.h"
 #include "kernels/layout.h"
 
 #define INLINE static inline __attribute__((always_inline))
@@ -25,10 +26,54 @@ typedef __mmask16 vmask;
 
 INLINE vec v_load(const float *p) { return _mm512_load_ps(p); }
 INLINE void v_store(float *p, vec a) { _mm512_store_ps(p, a); }
+/* VEC elements of a bf16 map; v_store_bf16 rounds as bf16_from_float, and may make numbers below
+ * 2^-126 zero. */
+INLINE vec v_load_bf16(const struct bf16 *p)
+{
+    __m512i wide = _mm512_cvtepu16_epi32(_mm256_load_si256((const void *)p));
+    return _mm512_castsi512_ps(_mm512_slli_epi32(wide, 16));
+}
+
+/* The pair of bf16 at p, VEC times; and of VEC pairs the first and the second numbers. */
+INLINE vec v_set_pair(const struct bf16 *p)
+{
+    float pair;
+    memcpy(&pair, p, sizeof pair);
+    return _mm512_set1_ps(pair);
+}
+
+INLINE vec v_first_of_pair(vec pairs)
+{
+    return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_castps_si512(pairs), 16));
+}
+
+INLINE vec v_second_of_pair(vec pairs)
+{
+    __m512i upper = _mm512_set1_epi32(-65536);
+    return _mm512_castsi512_ps(_mm512_and_si512(_mm512_castps_si512(pairs), upper));
+}
+
+#ifdef __AVX512BF16__
+INLINE void v_store_bf16(struct bf16 *p, vec a)
+{
+    _mm256_store_si256((void *)p, (__m256i)_mm512_cvtneps_pbh(a));
+}
+#else
+INLINE void v_store_bf16(struct bf16 *p, vec a)
+{
+    __m512i bits = _mm512_castps_si512(a), odd = _mm512_srli_epi32(bits, 16);
+    odd = _mm512_and_si512(odd, _mm512_set1_epi32(1));
+    __m512i up = _mm512_add_epi32(_mm512_add_epi32(bits, odd), _mm512_set1_epi32(0x7fff));
+    __m512i quiet = _mm512_or_si512(bits, _mm512_set1_epi32(0x400000));
+    up = _mm512_mask_mov_epi32(up, _mm512_cmp_ps_mask(a, a, _CMP_UNORD_Q), quiet);
+    _mm256_store_si256((void *)p, _mm512_cvtepi32_epi16(_mm512_srli_epi32(up, 16)));
+}
+#endif
 INLINE vec v_set(float a) { return _mm512_set1_ps(a); }
 INLINE vec v_add(vec a, vec b) { return _mm512_add_ps(a, b); }
 INLINE vec v_sub(vec a, vec b) { return _mm512_sub_ps(a, b); }
 INLINE vec v_mul(vec a, vec b) { return _mm512_mul_ps(a, b); }
+INLINE vec v_div(vec a, vec b) { return _mm512_div_ps(a, b); }
 /* 1 / a within a unit and a half, for a from 1 to 2^20. */
 INLINE vec v_inverse(vec a)
 {
@@ -94,10 +139,47 @@ typedef __m256 vmask;
 
 INLINE vec v_load(const float *p) { return _mm256_load_ps(p); }
 INLINE void v_store(float *p, vec a) { _mm256_store_ps(p, a); }
+INLINE vec v_load_bf16(const struct bf16 *p)
+{
+    __m256i wide = _mm256_cvtepu16_epi32(_mm_load_si128((const void *)p));
+    return _mm256_castsi256_ps(_mm256_slli_epi32(wide, 16));
+}
+
+INLINE vec v_set_pair(const struct bf16 *p)
+{
+    float pair;
+    memcpy(&pair, p, sizeof pair);
+    return _mm256_set1_ps(pair);
+}
+
+INLINE vec v_first_of_pair(vec pairs)
+{
+    return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_castps_si256(pairs), 16));
+}
+
+INLINE vec v_second_of_pair(vec pairs)
+{
+    __m256i upper = _mm256_set1_epi32(-65536);
+    return _mm256_castsi256_ps(_mm256_and_si256(_mm256_castps_si256(pairs), upper));
+}
+
+INLINE void v_store_bf16(struct bf16 *p, vec a)
+{
+    __m256i bits = _mm256_castps_si256(a), odd = _mm256_srli_epi32(bits, 16);
+    odd = _mm256_and_si256(odd, _mm256_set1_epi32(1));
+    __m256i up = _mm256_add_epi32(_mm256_add_epi32(bits, odd), _mm256_set1_epi32(0x7fff));
+    __m256i quiet = _mm256_or_si256(bits, _mm256_set1_epi32(0x400000));
+    __m256i nan = _mm256_castps_si256(_mm256_cmp_ps(a, a, _CMP_UNORD_Q));
+    up = _mm256_srli_epi32(_mm256_blendv_epi8(up, quiet, nan), 16);
+    _mm_store_si128((void *)p, _mm_packus_epi32(_mm256_castsi256_si128(up),
+                                                _mm256_extracti128_si256(up, 1)));
+}
+
 INLINE vec v_set(float a) { return _mm256_set1_ps(a); }
 INLINE vec v_add(vec a, vec b) { return _mm256_add_ps(a, b); }
 INLINE vec v_sub(vec a, vec b) { return _mm256_sub_ps(a, b); }
 INLINE vec v_mul(vec a, vec b) { return _mm256_mul_ps(a, b); }
+INLINE vec v_div(vec a, vec b) { return _mm256_div_ps(a, b); }
 INLINE vec v_inverse(vec a) { return _mm256_div_ps(_mm256_set1_ps(1), a); }
 INLINE vec v_fma(vec a, vec b, vec c) { return _mm256_fmadd_ps(a, b, c); }
 INLINE vec v_fnma(vec a, vec b, vec c) { return _mm256_fnmadd_ps(a, b, c); }

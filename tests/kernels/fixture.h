@@ -62,7 +62,7 @@ static inline struct backend *backend_of(enum tier tier, enum precision precisio
     return b;
 }
 
-/* Runs a test on the plain tier in fp64 and on every tier of this machine in fp32. */
+/* Runs a test on the plain tier in fp64 and on every tier of this machine in fp32 and bf16. */
 static inline void on_every_tier(void (*test)(struct backend *b))
 {
     struct backend *b = backend_of(TIER_REF, PRECISION_FP64, 2);
@@ -73,13 +73,16 @@ static inline void on_every_tier(void (*test)(struct backend *b))
             print_message("skipped: this machine has not %s\n", tier_name(t));
             continue;
         }
-        b = backend_of(t, PRECISION_FP32, 2);
-        test(b);
-        b->ops->free(b);
+        for (enum precision p = PRECISION_FP32; p <= PRECISION_BF16; p++) {
+            b = backend_of(t, p, 2);
+            test(b);
+            b->ops->free(b);
+        }
     }
 }
 
-/* Half the distance from 1 to the next number: the largest relative error of one rounding. */
+/* Half the distance from 1 to the next number: the largest relative error of one rounding in
+ * arithmetic (P). */
 static inline double unit(const struct backend *b)
 {
     return b->precision == PRECISION_FP64 ? 0x1p-53 : 0x1p-24;
@@ -91,12 +94,33 @@ static inline double tiny(const struct backend *b)
     return b->precision == PRECISION_FP64 ? 0x1p-1022 : 0x1p-126;
 }
 
+/* v as a number of P, and as the element of a map. */
 static inline double rounded(const struct backend *b, double v)
 {
-    return b->precision == PRECISION_FP64   ? v
-           : b->precision == PRECISION_BF16 ? (double)bf16_to_float(bf16_from_float((float)v))
-                                            : (double)(float)v;
+    return b->precision == PRECISION_FP64 ? v : (double)(float)v;
 }
+
+static inline double rounded_to_map(const struct backend *b, double v)
+{
+    if (b->precision == PRECISION_BF16)
+        return (double)bf16_to_float(bf16_from_float((float)v));
+    return rounded(b, v);
+}
+
+/* How far storing v in a map may move it, beyond the rounding to P. */
+static inline double storing(const struct backend *b, double v)
+{
+    return b->precision == PRECISION_BF16 ? 0x1p-8 * fabs(v) + 0x1p-126 : 0;
+}
+
+/* Whether the backend takes gelu from kernels/vector_coarse.h, and what that may be off, in value
+ * and slope. */
+static inline bool coarse(const struct backend *b)
+{
+    return b->precision == PRECISION_BF16 && b->tier >= TIER_AVX512;
+}
+
+static const double COARSE_VALUE = 1.1e-4, COARSE_SLOPE = 1.8e-4;
 
 /* A map of n images, its memory, and its values as doubles [n, c, h, w]. */
 struct test_map {
@@ -148,7 +172,7 @@ static inline void map_free(struct test_map *m)
 static inline void map_upload(struct backend *b, struct test_map *m)
 {
     for (size_t i = 0; i < values_of(m); i++)
-        m->values[i] = rounded(b, m->values[i]);
+        m->values[i] = rounded_to_map(b, m->values[i]);
     b->ops->write_map(b, m->n, &m->map, m->values);
     int channels = layout_cblocks(b->precision, m->map.c) * layout_cb(b->precision);
     for (int i = m->n; i < layout_blocks(m->n) * IMAGES; i++)

@@ -48,7 +48,7 @@ static void check_views(struct backend *b, const struct image_store *s,
                 bool cut = y >= v->cut_y && y < v->cut_y + v->cut && column >= v->cut_x &&
                            column < v->cut_x + v->cut;
                 assert_within(x->values[value_at(x, i, c, y, column)], cut ? 0 : want,
-                              3 * unit(b) * fabs(want));
+                              3 * unit(b) * fabs(want) + storing(b, 1.0001 * want));
             }
     int channels = layout_cblocks(b->precision, s->c) * layout_cb(b->precision);
     for (int i = x->n; i < layout_blocks(x->n) * IMAGES; i++)

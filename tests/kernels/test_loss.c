@@ -27,7 +27,8 @@ static void check_loss(struct backend *b, int n, int classes, double smoothing, 
             double want = scale * (exp(log_softmax) - target);
             loss -= target * log_softmax;
             assert_within(dz.values[i * classes + k], want,
-                          unit(b) * fabs(want) + 0x1p-46 * (1 + fabs(shift)));
+                          unit(b) * fabs(want) + 0x1p-46 * (1 + fabs(shift)) +
+                              storing(b, 1.0001 * want));
         }
         assert_within(losses[i], loss, 0x1p-44 * (1 + fabs(shift) + fabs(loss)));
         assert_int_equal(hits[i], best == labels[i]);

@@ -311,7 +311,8 @@ static void backward_segment(const struct norm_pass *p, const struct tiles *t, i
 }
 
 /* Two passes, because dx needs the sums over dz. The first leaves dz where dx will be when act' is
- * dear; relu's is cheaper to do again than to store. */
+ * dear; relu's is cheaper to do again than to store. A frozen norm may go without the first, so it
+ * always does it again: what is wanted besides must not show in dx. */
 static void norm_backward(struct backend *base, int n, const struct norm_shape *s,
                           const struct map *x, const struct norm_tensors *t, const struct map *dy,
                           void *dscale, void *dbias, const struct map *dx, void *workspace)
@@ -330,7 +331,7 @@ static void norm_backward(struct backend *base, int n, const struct norm_shape *
         p.offset = p.slope + (size_t)s->groups * (size_t)p.padded * base->real_bytes;
     }
     if (dscale || dbias || (to && !s->frozen)) {
-        bool keep = to && s->act != ACT_NONE && s->act != ACT_RELU;
+        bool keep = to && !s->frozen && s->act != ACT_NONE && s->act != ACT_RELU;
         p.out = keep ? to : NULL;
         p.segment = backward_sums_segment;
         run(&p);
