@@ -121,5 +121,8 @@ static inline int conv_panel_lines(enum precision p, int k, int panel)
 void conv_kernels_init(struct conv_kernels *k, enum precision p);
 void conv_kernels_init__avx2(struct conv_kernels *k);
 void conv_kernels_init__avx512(struct conv_kernels *k);
+void conv_kernels_init_bf16__avx2(struct conv_kernels *k);
+void conv_kernels_init_bf16__avx512(struct conv_kernels *k);
+void conv_kernels_init_bf16__avx512bf16(struct conv_kernels *k);
 
 #endif

@@ -1,5 +1,5 @@
-/* pointwise_bf16__avx512bf16.c - the kernels of pointwise.h that are faster in AVX-512 with its conversions,
- * in bf16. */
+/* pointwise_bf16__avx512bf16.c - the kernels of pointwise.h that are faster with the
+ * conversions of AVX512BF16, in bf16. */
 #define MAP struct bf16
 #define LOAD v_load_bf16
 #define STORE v_store_bf16

@@ -87,21 +87,8 @@ enum precision precision_resolve(enum precision p, enum tier tier)
     return p == PRECISION_AUTO ? PRECISION_FP32 : p;
 }
 
-void kernels_init(struct kernels *k, enum tier tier, enum precision precision)
+static void init_fp32(struct kernels *k)
 {
-    assert(tier != TIER_AUTO && tier_available(tier) && precision != PRECISION_AUTO);
-    k->tier = precision == PRECISION_FP64 ? TIER_REF : tier;
-    k->precision = precision;
-    conv_kernels_init(&k->conv, precision);
-    pointwise_kernels_init(&k->pointwise, precision);
-    winograd_kernels_init(&k->winograd, precision);
-    k->tiles = (struct conv_tile_kernels){0};
-    if (precision == PRECISION_BF16 && tier >= TIER_AMX)
-        conv_tiles_init(&k->tiles);
-    if (precision == PRECISION_BF16 && tier >= TIER_AVX512BF16)
-        winograd_kernels_init__avx512bf16(&k->winograd);
-    if (precision != PRECISION_FP32)
-        return;
     if (k->tier >= TIER_AVX2) {
         conv_kernels_init__avx2(&k->conv);
         pointwise_kernels_init__avx2(&k->pointwise);
@@ -112,4 +99,38 @@ void kernels_init(struct kernels *k, enum tier tier, enum precision precision)
         pointwise_kernels_init__avx512(&k->pointwise);
         winograd_kernels_init__avx512(&k->winograd);
     }
+}
+
+static void init_bf16(struct kernels *k)
+{
+    if (k->tier >= TIER_AVX2) {
+        conv_kernels_init_bf16__avx2(&k->conv);
+        pointwise_kernels_init_bf16__avx2(&k->pointwise);
+    }
+    if (k->tier >= TIER_AVX512) {
+        conv_kernels_init_bf16__avx512(&k->conv);
+        pointwise_kernels_init_bf16__avx512(&k->pointwise);
+    }
+    if (k->tier >= TIER_AVX512BF16) {
+        conv_kernels_init_bf16__avx512bf16(&k->conv);
+        pointwise_kernels_init_bf16__avx512bf16(&k->pointwise);
+        winograd_kernels_init__avx512bf16(&k->winograd);
+    }
+    if (k->tier >= TIER_AMX)
+        conv_tiles_init(&k->tiles);
+}
+
+void kernels_init(struct kernels *k, enum tier tier, enum precision precision)
+{
+    assert(tier != TIER_AUTO && tier_available(tier) && precision != PRECISION_AUTO);
+    k->tier = precision == PRECISION_FP64 ? TIER_REF : tier;
+    k->precision = precision;
+    conv_kernels_init(&k->conv, precision);
+    pointwise_kernels_init(&k->pointwise, precision);
+    winograd_kernels_init(&k->winograd, precision);
+    k->tiles = (struct conv_tile_kernels){0};
+    if (precision == PRECISION_FP32)
+        init_fp32(k);
+    if (precision == PRECISION_BF16)
+        init_bf16(k);
 }

@@ -9,7 +9,8 @@
  * registers of 16 numbers and takes the functions of vector_math.h, as all other activations do.
  *
  * Errors (tests/kernels/test_activation.c holds to them): gelu within 1.1e-4, its slope within
- * 1.8e-4, absolute, where the rounding of a bf16 near 1 is up to 2^-8 = 4e-3. 0 gives 0, NaN gives NaN.
+ * 1.8e-4, absolute, where the rounding of a bf16 near 1 is up to 2^-8 = 4e-3. 0 gives 0, NaN gives
+ * NaN.
  */
 #ifndef KILN_KERNELS_VECTOR_COARSE_H
 #define KILN_KERNELS_VECTOR_COARSE_H

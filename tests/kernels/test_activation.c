@@ -3,8 +3,9 @@
  *
  * Bounds: the plain tier rounds a result computed in double, 1 unit (2^-24 in fp32) and the error
  * of libm. The vector tiers promise 8 units (kernels/vector_math.h): of act(x), and for the slope
- * of max(1, |slope|). In bf16 the result is rounded once more, and gelu may be coarse. In fp64 the naive value is itself rounded, and what is rounded inside an
- * exponential of x^2/2 counts x^2 times.
+ * of max(1, |slope|). In bf16 the result is rounded once more, and gelu may be coarse
+ * (kernels/vector_coarse.h). In fp64 the naive value is itself rounded, and what is rounded inside
+ * an exponential of x^2/2 counts x^2 times.
  */
 #include "kernels/fixture.h"
 

@@ -3,7 +3,9 @@
  *
  * Tolerance: a sum of m products in precision eps, in any order, is off by at most
  * gamma_m * sum |a| |b|, gamma_m = m eps / (1 - m eps) (Higham, Accuracy and Stability of Numerical
- * Algorithms, 2002, eq. 3.5); the naive sum in double by gamma_m with eps = 2^-53. */
+ * Algorithms, 2002, eq. 3.5); the naive sum in double by gamma_m with eps = 2^-53. In bf16 operands
+ * are numbers of bf16, so that only sums (eps of fp32) and the maps that are written are rounded,
+ * these by 2^-8 for each kernel call of up to 64 taps. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -18,6 +20,7 @@
 #include "backend/backend.h"
 #include "base/arena.h"
 #include "base/rng.h"
+#include "kernels/bf16.h"
 #include "kernels/kernels.h"
 
 enum { GUARD = 4096, GUARD_BYTE = 0xa5, RANDOM_CASES = 80 };
@@ -55,11 +58,13 @@ struct problem {
     double *x, *dy, *w, *bias;
 };
 
-static double *random_values(struct rng *r, size_t count)
+static double *random_values(struct rng *r, size_t count, enum precision p)
 {
     double *v = xmalloc(count * sizeof *v);
-    for (size_t i = 0; i < count; i++)
-        v[i] = (double)(float)(rng_uniform(r) * 2 - 1);
+    for (size_t i = 0; i < count; i++) {
+        float value = rng_uniform(r) * 2 - 1;
+        v[i] = (double)(p == PRECISION_BF16 ? bf16_to_float(bf16_from_float(value)) : value);
+    }
     return v;
 }
 
@@ -68,15 +73,17 @@ static size_t product(int a, int b, int c, int d)
     return (size_t)a * (size_t)b * (size_t)c * (size_t)d;
 }
 
-static void problem_init(struct problem *m, const struct conv_shape *s, int n, uint32_t seed)
+/* With numbers that the precision can hold exactly. */
+static void problem_init(struct problem *m, const struct conv_shape *s, int n, uint32_t seed,
+                         enum precision p)
 {
     struct rng r = rng_at(1, RNG_TEST, seed, 1);
     m->s = *s;
     m->n = n;
-    m->x = random_values(&r, product(n, s->c, s->h, s->w));
-    m->dy = random_values(&r, product(n, s->k, s->p, s->q));
-    m->w = random_values(&r, product(s->k, s->c, s->r, s->s));
-    m->bias = random_values(&r, (size_t)s->k);
+    m->x = random_values(&r, product(n, s->c, s->h, s->w), p);
+    m->dy = random_values(&r, product(n, s->k, s->p, s->q), p);
+    m->w = random_values(&r, product(s->k, s->c, s->r, s->s), p);
+    m->bias = random_values(&r, (size_t)s->k, PRECISION_FP32);
 }
 
 static void problem_release(struct problem *m)
@@ -147,20 +154,28 @@ static double gamma_bound(int m, double eps)
     return m * eps / (1 - m * eps);
 }
 
+/* The relative error of what the kernels store besides that of the sums. */
+static double storing(const struct backend *b, const struct conv_shape *s, bool map)
+{
+    return map && b->precision == PRECISION_BF16 ? (s->r * s->s + 63) / 64 * 0x1.01p-8 : 0;
+}
+
 static void check(const char *what, const struct backend *b, const struct problem *m,
-                  const double *got, const struct sum *want, size_t count)
+                  const double *got, const struct sum *want, size_t count, bool map)
 {
     const struct conv_shape *s = &m->s;
     double eps = b->precision == PRECISION_FP64 ? 0x1p-53 : 0x1p-24;
     for (size_t i = 0; i < count; i++) {
         double bound = (gamma_bound(want[i].terms, eps) + gamma_bound(want[i].terms, 0x1p-53)) *
                        want[i].magnitude;
+        bool once = s->r * s->s <= 64;
+        bound += storing(b, s, map) * (once ? fabs(want[i].value) + bound : want[i].magnitude);
         if (fabs(got[i] - want[i].value) <= bound)
             continue;
-        fail_msg("%s[%zu] of tier %s fp%d is %.9g, not %.9g +- %.1e (n %d, %dx%dx%d -> %dx%dx%d, "
+        fail_msg("%s[%zu] of tier %s %s is %.9g, not %.9g +- %.1e (n %d, %dx%dx%d -> %dx%dx%d, "
                  "filter %dx%d, stride %d, pad %d)", what, i, tier_name(b->tier),
-                 (int)b->real_bytes * 8, got[i], want[i].value, bound, m->n, s->c, s->h, s->w, s->k,
-                 s->p, s->q, s->r, s->s, s->stride, s->pad);
+                 precision_name(b->precision), got[i], want[i].value, bound, m->n, s->c, s->h, s->w,
+                 s->k, s->p, s->q, s->r, s->s, s->stride, s->pad);
     }
 }
 
@@ -246,7 +261,7 @@ static void check_map(const char *what, const struct outcome *o, const struct pr
     size_t count = product(m->n, map->c, map->h, map->w);
     double *got = xmalloc(count * sizeof *got);
     o->b->ops->read_map(o->b, m->n, got, map);
-    check(what, o->b, m, got, want, count);
+    check(what, o->b, m, got, want, count, true);
     free(got);
     enum precision p = o->b->precision;
     int channels = layout_cblocks(p, map->c) * layout_cb(p);
@@ -256,8 +271,8 @@ static void check_map(const char *what, const struct outcome *o, const struct pr
                 for (int c = map->c; c < channels; c++) {
                     size_t at = layout_at(p, map->h, map->w, map->c, i, y, x, c);
                     static const char zero[8];
-                    assert_memory_equal((char *)map->data + at * o->b->real_bytes, zero,
-                                        o->b->real_bytes);
+                    assert_memory_equal((char *)map->data + at * precision_bytes(p), zero,
+                                        precision_bytes(p));
                 }
 }
 
@@ -266,7 +281,7 @@ static void check_reals(const char *what, const struct outcome *o, const struct 
 {
     double *got = xmalloc(count * sizeof *got);
     o->b->ops->read_reals(o->b, got, reals, count);
-    check(what, o->b, m, got, want, count);
+    check(what, o->b, m, got, want, count, false);
     free(got);
 }
 
@@ -345,11 +360,10 @@ enum { FIXED_CASES = sizeof fixed / sizeof fixed[0], CASES = FIXED_CASES + RANDO
 static struct test_case {
     struct problem m;
     struct expected e;
-} cases[CASES];
+} cases[CASES], bf16_cases[CASES];
 
-static int make_cases(void **state)
+static void fill_cases(struct test_case *to, enum precision p)
 {
-    (void)state;
     struct rng r = rng_at(1, RNG_TEST, 0, 0);
     for (int i = 0; i < CASES; i++) {
         struct conv_shape s;
@@ -361,9 +375,16 @@ static int make_cases(void **state)
         } else {
             s = random_shape(&r, &n);
         }
-        problem_init(&cases[i].m, &s, n, (uint32_t)i);
-        expected_init(&cases[i].e, &cases[i].m);
+        problem_init(&to[i].m, &s, n, (uint32_t)i, p);
+        expected_init(&to[i].e, &to[i].m);
     }
+}
+
+static int make_cases(void **state)
+{
+    (void)state;
+    fill_cases(cases, PRECISION_FP32);
+    fill_cases(bf16_cases, PRECISION_BF16);
     return 0;
 }
 
@@ -373,6 +394,8 @@ static int free_cases(void **state)
     for (int i = 0; i < CASES; i++) {
         problem_release(&cases[i].m);
         expected_release(&cases[i].e);
+        problem_release(&bf16_cases[i].m);
+        expected_release(&bf16_cases[i].e);
     }
     return 0;
 }
@@ -383,8 +406,9 @@ static void check_tier(enum tier tier, enum precision precision)
         printf("skipped: this machine cannot run tier %s\n", tier_name(tier));
         skip();
     }
+    const struct test_case *some = precision == PRECISION_BF16 ? bf16_cases : cases;
     for (int i = 0; i < CASES; i++)
-        check_problem(&cases[i].m, &cases[i].e, tier, precision, 1 + i % 3);
+        check_problem(&some[i].m, &some[i].e, tier, precision, 1 + i % 3);
 }
 
 static void test_conv__reference_matches_naive(void **state)
@@ -411,11 +435,48 @@ static void test_conv__avx512_matches_naive(void **state)
     check_tier(TIER_AVX512, PRECISION_FP32);
 }
 
+static void test_conv__bf16_reference_matches_naive(void **state)
+{
+    (void)state;
+    check_tier(TIER_REF, PRECISION_BF16);
+}
+
+static void test_conv__bf16_avx2_matches_naive(void **state)
+{
+    (void)state;
+    check_tier(TIER_AVX2, PRECISION_BF16);
+}
+
+static void test_conv__bf16_avx512_matches_naive(void **state)
+{
+    (void)state;
+    check_tier(TIER_AVX512, PRECISION_BF16);
+}
+
+static void test_conv__bf16_avx512bf16_matches_naive(void **state)
+{
+    (void)state;
+    check_tier(TIER_AVX512BF16, PRECISION_BF16);
+}
+
 static void assert_same_bits(const struct outcome *a, const struct outcome *b)
 {
     assert_int_equal(a->used, b->used);
     for (int i = 0; i < a->used; i++)
         assert_memory_equal(a->memory[i].base, b->memory[i].base, a->memory[i].bytes + 2 * GUARD);
+}
+
+static void check_threads(const struct problem *m, enum tier tier, enum precision p)
+{
+    static const int threads[] = {2, 3, 8};
+    struct outcome one, many;
+    outcome_init(&one, m, tier, p, 1);
+    for (size_t t = 0; t < 3; t++) {
+        outcome_init(&many, m, tier, p, threads[t]);
+        assert_same_bits(&one, &many);
+        outcome_release(&many);
+    }
+    outcome_release(&one);
 }
 
 /* 300 images are ten blocks: lanes of one and of two. */
@@ -426,24 +487,24 @@ static void test_conv__threads_do_not_change_a_bit(void **state)
         shape_of(24, 4, 5, 65, 3, 3, 1, 1, 0),
         shape_of(65, 3, 3, 10, 3, 3, 2, 1, 0),
     };
-    static const int images[] = {300, 33}, threads[] = {2, 3, 8};
+    static const int images[] = {300, 33};
     for (size_t i = 0; i < 2; i++) {
         struct problem m;
-        problem_init(&m, &shapes[i], images[i], (uint32_t)i);
-        for (enum tier tier = TIER_REF; tier < TIER_COUNT; tier++) {
-            if (!tier_available(tier))
-                continue;
-            struct outcome one, many;
-            outcome_init(&one, &m, tier, PRECISION_FP32, 1);
-            for (size_t t = 0; t < 3; t++) {
-                outcome_init(&many, &m, tier, PRECISION_FP32, threads[t]);
-                assert_same_bits(&one, &many);
-                outcome_release(&many);
-            }
-            outcome_release(&one);
-        }
+        problem_init(&m, &shapes[i], images[i], (uint32_t)i, PRECISION_FP32);
+        for (enum tier tier = TIER_REF; tier < TIER_COUNT; tier++)
+            for (enum precision p = PRECISION_FP32; p <= PRECISION_BF16; p++)
+                if (tier_available(tier))
+                    check_threads(&m, tier, p);
         problem_release(&m);
     }
+}
+
+static void put(enum precision p, void *map, int i, float v)
+{
+    if (p == PRECISION_BF16)
+        ((struct bf16 *)map)[i] = bf16_from_float(v);
+    else
+        ((float *)map)[i] = v;
 }
 
 /* Whole numbers: every tier must give exactly what the plain kernel gives. Channels of x past c are
@@ -451,42 +512,66 @@ static void test_conv__threads_do_not_change_a_bit(void **state)
 static void check_outer(const struct kernels *k, const struct kernels *plain, int c, int lines,
                         int images)
 {
-    enum { CB = LINE / 4, PIXELS = 3, ROWS = 2 };
-    static _Alignas(LINE) float x[ROWS * PIXELS * IMAGES * CB];
-    static _Alignas(LINE) float dy[ROWS * PIXELS * 2 * IMAGES * CB];
-    static _Alignas(LINE) float got[(CB + 8) * 2 * CB], want[(CB + 8) * 2 * CB];
-    for (int i = 0; i < ROWS * PIXELS * IMAGES * CB; i++)
-        x[i] = i % CB < c && i / CB % IMAGES < images ? (float)(i * 7 % 13 - 6) : NAN;
-    for (int i = 0; i < ROWS * PIXELS * 2 * IMAGES * CB; i++)
-        dy[i] = (float)(i * 5 % 11 - 5);
-    for (int i = 0; i < (CB + 8) * 2 * CB; i++)
+    enum { CB_MAX = LINE / 2, PIXELS = 3, ROWS = 2, TILES = ROWS * PIXELS, GUARDED = CB_MAX + 8 };
+    static _Alignas(LINE) char x[TILES * IMAGES * LINE], dy[2 * TILES * IMAGES * LINE];
+    static _Alignas(LINE) float got[GUARDED * 2 * CB_MAX], want[GUARDED * 2 * CB_MAX];
+    int cb = layout_cb(k->precision), tile = IMAGES * cb;
+    for (int i = 0; i < TILES * tile; i++)
+        put(k->precision, x, i,
+            i % cb < c && i / cb % IMAGES < images ? (float)(i * 7 % 13 - 6) : NAN);
+    for (int i = 0; i < 2 * TILES * tile; i++)
+        put(k->precision, dy, i, i / cb % IMAGES < images ? (float)(i * 5 % 11 - 5) : NAN);
+    for (int i = 0; i < GUARDED * 2 * CB_MAX; i++)
         got[i] = want[i] = (float)(i % 17);
     struct conv_rect r = {
         .rows = ROWS, .pixels = PIXELS, .x = x, .dy = dy,
-        .x_pixel = IMAGES * CB, .x_row = PIXELS * IMAGES * CB,
-        .dy_pixel = 2 * IMAGES * CB, .dy_row = PIXELS * 2 * IMAGES * CB,
+        .x_pixel = (size_t)tile, .x_row = (size_t)(PIXELS * tile),
+        .dy_pixel = (size_t)(2 * tile), .dy_row = (size_t)(PIXELS * 2 * tile),
     };
     k->conv.outer(&r, images, c, lines, got);
     plain->conv.outer(&r, images, c, lines, want);
     assert_memory_equal(got, want, sizeof got);
 }
 
+static void check_outers(enum tier tier, enum precision p)
+{
+    struct kernels k, plain;
+    kernels_init(&plain, TIER_REF, p);
+    kernels_init(&k, tier, p);
+    static const int images[] = {1, 2, 17, 32};
+    for (int c = 1; c <= layout_cb(p); c++)
+        for (int i = 0; i < 4; i++)
+            for (int lines = 1; lines <= 2; lines++)
+                check_outer(&k, &plain, c, lines, images[i]);
+}
+
 static void test_conv__outer_product_keeps_to_its_channels(void **state)
 {
     (void)state;
-    struct kernels plain;
-    kernels_init(&plain, TIER_REF, PRECISION_FP32);
     for (enum tier tier = TIER_AVX2; tier < TIER_COUNT; tier++) {
         if (!tier_available(tier)) {
             printf("skipped: this machine cannot run tier %s\n", tier_name(tier));
             continue;
         }
-        struct kernels k;
-        kernels_init(&k, tier, PRECISION_FP32);
-        for (int c = 1; c <= 16; c++)
-            for (int images = 1; images <= IMAGES; images += 31)
-                for (int lines = 1; lines <= 2; lines++)
-                    check_outer(&k, &plain, c, lines, images);
+        check_outers(tier, PRECISION_FP32);
+        check_outers(tier, PRECISION_BF16);
+    }
+}
+
+static void check_gather(enum tier tier, enum precision p)
+{
+    enum { C = 5 };
+    static _Alignas(LINE) char x[IMAGES * LINE], w[6 * 2 * LINE], y[2 * IMAGES * LINE];
+    const struct conv_tap tap = {x, w};
+    struct kernels k;
+    kernels_init(&k, tier, p);
+    for (int images = 1; images <= IMAGES; images++) {
+        memset(y, GUARD_BYTE, sizeof y);
+        k.conv.gather(1, &tap, C, images, 2, NULL, false, y);
+        int most = (images + 7) / 8 * 8;
+        for (int line = 0; line < 2; line++)
+            for (size_t i = (size_t)(most * LINE); i < IMAGES * LINE; i++)
+                assert_int_equal((unsigned char)y[line * IMAGES * LINE + (int)i], GUARD_BYTE);
     }
 }
 
@@ -494,23 +579,46 @@ static void test_conv__outer_product_keeps_to_its_channels(void **state)
 static void test_conv__gather_keeps_to_its_images(void **state)
 {
     (void)state;
-    enum { CB = LINE / 4, C = 5 };
-    static _Alignas(LINE) float x[IMAGES * CB], w[C * 2 * CB], y[2 * IMAGES * CB];
-    const struct conv_tap tap = {x, w};
     for (enum tier tier = TIER_REF; tier < TIER_COUNT; tier++) {
         if (!tier_available(tier))
             continue;
-        struct kernels k;
-        kernels_init(&k, tier, PRECISION_FP32);
-        for (int images = 1; images <= IMAGES; images++) {
-            memset(y, GUARD_BYTE, sizeof y);
-            k.conv.gather(1, &tap, C, images, 2, NULL, false, y);
-            int most = (images + 7) / 8 * 8;
-            for (int line = 0; line < 2; line++)
-                for (size_t i = (size_t)(most * LINE); i < IMAGES * LINE; i++)
-                    assert_int_equal(((unsigned char *)y)[line * IMAGES * LINE + i], GUARD_BYTE);
-        }
+        check_gather(tier, PRECISION_FP32);
+        check_gather(tier, PRECISION_BF16);
     }
+}
+
+/* Packing only moves and rounds numbers: every tier packs the same bytes. */
+static void check_pack(enum tier tier, int k, int c, int taps)
+{
+    struct kernels plain, fast;
+    kernels_init(&plain, TIER_REF, PRECISION_BF16);
+    kernels_init(&fast, tier, PRECISION_BF16);
+    size_t count = product(k, c, taps, 1), bytes = conv_packed_bytes(PRECISION_BF16, 2,
+                                                                     k > c ? k : c, taps);
+    float *w = xmalloc(count * sizeof *w);
+    struct rng r = rng_at(1, RNG_TEST, 77, 1);
+    for (size_t i = 0; i < count; i++)
+        w[i] = rng_uniform(&r) - 0.5f;
+    struct guarded want, got;
+    char *a = guarded_new(&want, bytes), *b = guarded_new(&got, bytes);
+    plain.conv.pack(k, c, taps, w, 0, 2, a);
+    fast.conv.pack(k, c, taps, w, 0, 2, b);
+    assert_memory_equal(a, b, bytes);
+    plain.conv.pack_transposed(k, c, taps, w, 0, 2, a);
+    fast.conv.pack_transposed(k, c, taps, w, 0, 2, b);
+    assert_memory_equal(a, b, bytes);
+    guarded_free(&want);
+    guarded_free(&got);
+    free(w);
+}
+
+static void test_conv__bf16_packs_alike_in_every_tier(void **state)
+{
+    (void)state;
+    static const int shapes[][3] = {{64, 64, 9}, {33, 3, 9}, {40, 7, 1}, {5, 50, 25}, {64, 1, 81}};
+    for (enum tier tier = TIER_AVX2; tier < TIER_COUNT; tier++)
+        for (size_t i = 0; i < sizeof shapes / sizeof shapes[0] && tier_available(tier); i++)
+            check_pack(tier, shapes[i][0], shapes[i][1], shapes[i][2]);
 }
 
 int main(void)
@@ -520,6 +628,11 @@ int main(void)
         cmocka_unit_test(test_conv__double_matches_naive),
         cmocka_unit_test(test_conv__avx2_matches_naive),
         cmocka_unit_test(test_conv__avx512_matches_naive),
+        cmocka_unit_test(test_conv__bf16_reference_matches_naive),
+        cmocka_unit_test(test_conv__bf16_avx2_matches_naive),
+        cmocka_unit_test(test_conv__bf16_avx512_matches_naive),
+        cmocka_unit_test(test_conv__bf16_avx512bf16_matches_naive),
+        cmocka_unit_test(test_conv__bf16_packs_alike_in_every_tier),
         cmocka_unit_test(test_conv__threads_do_not_change_a_bit),
         cmocka_unit_test(test_conv__outer_product_keeps_to_its_channels),
         cmocka_unit_test(test_conv__gather_keeps_to_its_images),

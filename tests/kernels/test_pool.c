@@ -1,6 +1,6 @@
 /* test_pool.c - pooling of every tier. Max pooling moves numbers and must be exact; average pooling
- * adds window^2 numbers: window^2 units of the sum of their sizes. What is stored in bf16 is rounded
- * once more. */
+ * adds window^2 numbers: window^2 units of the sum of their sizes. What is stored in bf16 is
+ * rounded once more. */
 #include "kernels/fixture.h"
 
 struct pool_case {
