@@ -1,4 +1,5 @@
 /* cmd_serve.c - kiln serve: the runs of a folder as pages that go on. */
+#define _POSIX_C_SOURCE 200809L /* sigwait */
 #include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>

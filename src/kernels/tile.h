@@ -38,7 +38,7 @@ struct tile_config {
                           .row_bytes = {64, 64, 64, 64, 64, 64, 64, 64},                           \
                           .rows = {16, 16, 16, 16, 16, 16, 16, 16}})
 
-#if defined(__AMX_BF16__)
+#if defined(__AMX_BF16__) || defined(__AMXBF16__) /* gcc, and clang before 16 */
 #include "kernels/tile_amx.h"
 #else
 #include "kernels/tile_plain.h"

@@ -52,7 +52,7 @@ static void find_step(struct hessian *h)
     enum { HALVINGS = 8 };
     size_t count = h->surface->count;
     double *v = xcalloc(3 * count, sizeof *v), *far = v + count, *near = far + count;
-    double best = INFINITY, step = h->step;
+    double best = (double)INFINITY, step = h->step;
     surface_gradient(h->surface, v);
     double size = length(v, count);
     for (size_t i = 0; size > 0 && i < count; i++)
