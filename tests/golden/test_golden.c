@@ -42,6 +42,20 @@ static void test_golden__every_layer_on_avx512(void **state)
     golden_check("every_layer_sum", TIER_AVX512, PRECISION_FP32, 10);
 }
 
+/* One step: bf16 goes its own way after some. */
+static void test_golden__every_layer_in_bf16(void **state)
+{
+    (void)state;
+    for (enum tier tier = TIER_REF; tier < TIER_COUNT; tier++) {
+        if (!tier_available(tier)) {
+            print_message("skipped: this machine has no %s\n", tier_name(tier));
+            continue;
+        }
+        golden_check("every_layer", tier, PRECISION_BF16, 1);
+        golden_check("every_layer_sum", tier, PRECISION_BF16, 1);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -49,6 +63,7 @@ int main(void)
         cmocka_unit_test(test_golden__every_layer_on_the_reference_tier),
         cmocka_unit_test(test_golden__every_layer_on_avx2),
         cmocka_unit_test(test_golden__every_layer_on_avx512),
+        cmocka_unit_test(test_golden__every_layer_in_bf16),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -141,10 +141,10 @@ static void check_distance(const struct run *r, const json_t *record, const char
                            double bound)
 {
     if (!(got <= bound)) /* a NaN fails too */
-        fail_msg("%s of '%s' (%s): off by %g, bound %g; fp%d, tier %s",
+        fail_msg("%s of '%s' (%s): off by %g, bound %g; %s, tier %s",
                  json_string_value(json_object_get(record, "what")),
                  json_string_value(json_object_get(record, "tensor")), how, got, bound,
-                 r->backend->precision == PRECISION_FP64 ? 64 : 32, tier_name(r->backend->tier));
+                 precision_name(r->backend->precision), tier_name(r->backend->tier));
 }
 
 /* By Hoeffding's inequality the projection of an error d on random signs is larger than 5 |d| with
@@ -164,11 +164,23 @@ static void compare_projections(struct run *r, const json_t *record, uint32_t st
     }
 }
 
+/* How far a tensor may be off. In bf16 the recorded bounds, scaled, would allow anything, because
+ * they are of sums and bf16 rounds only what is stored. Maps and weights stored with 8 bits are off
+ * by 0.2 % (root mean square); some 20 of them between input and logits make 1 %. Gradients also
+ * jump where a maximum moves to its neighbour: they agree in direction, to half their norm. */
+static double bound_of(const struct run *r, const json_t *record)
+{
+    if (r->backend->precision != PRECISION_BF16)
+        return golden_number(record, "bound") * r->bound_factor;
+    bool logits = strcmp(json_string_value(json_object_get(record, "what")), "logits") == 0;
+    return (logits ? 0.04 : 0.5) * golden_number(record, "norm");
+}
+
 /* Compares values[count] with a record of the golden file. */
 static void compare(struct run *r, const json_t *record, uint32_t stream, const double *values,
                     size_t count)
 {
-    double bound = golden_number(record, "bound") * r->bound_factor;
+    double bound = bound_of(r, record);
     assert_int_equal(count, (size_t)golden_number(record, "count"));
     double squares = 0, distance = 0;
     const json_t *truth = json_object_get(record, "values");
@@ -256,6 +268,8 @@ static void train_one(struct run *r, int step)
     double truth = golden_number(golden, "loss"), error = fabs(loss - truth);
     double bound = golden_number(golden, "bound") * r->bound_factor;
     bound += r->images * 0x1p-52 * truth;
+    if (r->backend->precision == PRECISION_BF16)
+        bound = 0.01 * truth;
     if (!(error <= bound))
         fail_msg("loss of step %d: %.17g, off by %g, bound %g; tier %s", step, loss, error, bound,
                  tier_name(r->backend->tier));
