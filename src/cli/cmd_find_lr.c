@@ -238,6 +238,7 @@ static int run(struct invocation *inv, struct err *e)
     if (!inv->common.dry_run &&
         load_images_for_training(&f.base, &images, steps_down, sizeof steps_down, e))
         goto out;
+    f.run.images = inv->common.dry_run ? NULL : &images;
     rc = find_lr_ramp_plan(&f, &plan, e);
     recipe_slug(inv->operands[0], slug);
     if (!rc)

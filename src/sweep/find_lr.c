@@ -33,14 +33,16 @@ struct curves {
 };
 
 /* Steps of the recipe as epochs, so that they are exactly so many. */
-static int epochs_of(const struct config *c, int steps, double *epochs, struct err *e)
+static int epochs_of(const struct config *c, const struct images *images, int steps,
+                     double *epochs, struct err *e)
 {
     const struct dataset *kind = dataset_find(c->data);
     struct train_estimate size;
     if (!kind)
         return dataset_unknown(c->data, e);
     const struct shape input = {kind->channels, IMAGE_SIDE, IMAGE_SIDE};
-    if (trainer_estimate(c, input, kind->classes, kind->train_count, kind->test_count, &size, e))
+    uint32_t train = images ? images->train.count : kind->train_count;
+    if (trainer_estimate(c, input, kind->classes, train, kind->test_count, &size, e))
         return -1;
     *epochs = (double)steps / (double)size.steps_per_epoch;
     return 0;
@@ -59,7 +61,7 @@ static int short_config(const struct find_lr *f, int steps, struct config *c, st
     c->target = 0;
     c->keep_best = false;
     c->hash_steps = 0;
-    return epochs_of(c, steps, &c->epochs, e);
+    return epochs_of(c, f->run.images, steps, &c->epochs, e);
 }
 
 int find_lr_ramp_plan(const struct find_lr *f, struct sweep_plan *p, struct err *e)

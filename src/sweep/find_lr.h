@@ -21,7 +21,7 @@ struct find_lr {
     int steps;                   /* of the ramp */
     int seeds;                   /* counted up from the base's */
     int confirm_steps;           /* of each confirming run; 0: none */
-    struct sweep_options run;    /* .context, .progress ... are used for both sweeps */
+    struct sweep_options run;    /* of both sweeps; without .images the published number counts */
 };
 
 /* The two plans, for --dry-run too. `rates` are those to confirm. Release them. */

@@ -2,7 +2,7 @@
 is done exactly once, none lost, none torn, and the results are those of an undisturbed run.
 
     python3 tests/cli/test_sweep_kill.py build/release/kiln            4 processes, 16 trials
-    KILN_SWEEP_KILL=8x64x40 python3 ...                                8, 64, and 40 kills
+    cmake --build --preset release --target sweep-kill                 8, 64, and 40 kills
 """
 import json
 import os

@@ -1,5 +1,5 @@
-/* test_sweep_run.c - sweeps as a study runs them: a list of labelled trials, observers in the workers,
- * results read back; after this process itself has trained with threads. */
+/* test_sweep_run.c - sweeps as a study runs them: a list of labelled trials, observers in the
+ * workers, results read back; after this process itself has trained with threads. */
 #define _GNU_SOURCE
 #include <math.h>
 #include <setjmp.h>
