@@ -128,10 +128,10 @@ static void print_result(const json_t *result)
            "plateau\n\n", json_number_value(json_array_get(range, 0)),
            json_number_value(json_array_get(range, 1)));
     print_point(result, "steepest", "the loss falls fastest at");
-    print_point(result, "plateau_begin", "90 % of the gain is reached at");
+    print_point(result, "plateau_begin", "three quarters of the gain from");
     print_point(result, "minimum_tenth", "a tenth of the minimum's rate");
     print_point(result, "minimum", "the loss is least at");
-    print_point(result, "plateau_end", "90 % of the gain is left up to");
+    print_point(result, "plateau_end", "three quarters of the gain up to");
     print_point(result, "blow_up", "half of the gain is lost at");
     print_confirmed(result);
     printf("\nWhat this does not tell: the best peak rate of a whole run. Each rate was used for\n"

@@ -38,10 +38,10 @@ void range_find(const double *lr, const double *smooth, const double *slope, siz
     if (n == 0 || !(smooth[least] < 0.9 * smooth[0]))
         return;
     double gain = smooth[0] - smooth[least];
-    while (smooth[begin] > smooth[least] + gain / 10)
+    while (smooth[begin] > smooth[least] + RANGE_PLATEAU * gain)
         begin++;
     for (size_t i = begin; i < n; i++)
-        if (smooth[i] <= smooth[least] + gain / 10)
+        if (smooth[i] <= smooth[least] + RANGE_PLATEAU * gain)
             end = i;
     for (size_t i = 1; i <= begin; i++)
         if (slope[i] < slope[steepest])

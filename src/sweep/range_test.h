@@ -17,14 +17,15 @@
 
 #define RANGE_SMOOTH 1.5 /* learning rates within this factor are averaged with large weight */
 #define RANGE_CUT 1.5    /* times the median of the first tenth of the losses */
+#define RANGE_PLATEAU 0.25 /* share of the gain that the plateau may lie above its least */
 
 /* Smooths loss[n] over x[n], ascending, n >= 3: the fitted value and its slope over x at each. */
 void range_smooth(const double *x, const double *loss, size_t n, double *smooth, double *slope);
 
 /* Learning rates that the curve singles out; NaN where it does not. With the gain = the smoothed
- * loss at first - its least, the plateau is where the loss is within a tenth of the gain of its
- * least. It is often wide and wavy, so `minimum`, and with it the customary `tenth`, jump about in
- * it from seed to seed; its ends do not.
+ * loss at first - its least, the plateau is where three quarters of the gain and more are had. It
+ * is often wide and wavy, so `minimum`, and with it the customary `tenth`, jump about in it from
+ * seed to seed; its ends do not.
  *
  *     loss |----__                        ----- first
  *          |      \                    /
