@@ -2,6 +2,7 @@
 #define _GNU_SOURCE /* utimensat, gethostname */
 #include "store/claim.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <jansson.h>
@@ -164,9 +165,26 @@ static int make_file(const char *path, const char *folder, struct err *e)
     unlink(temporary);
     if (rc == 0)
         return 1;
-    if (rc == EEXIST)
+    if (rc == EEXIST || rc == ENOENT) /* ENOENT: we were so slow that ours was cleaned away */
         return 0;
     return err_errno(e, EXIT_FAILED, rc, "cannot claim '%s' with a hard link", path);
+}
+
+void claim_clean(const char *folder, int lease)
+{
+    char path[4096];
+    struct stat s;
+    DIR *d = opendir(folder);
+    if (!d)
+        return;
+    for (struct dirent *entry; (entry = readdir(d));) {
+        const char *name = entry->d_name;
+        bool ours = strncmp(name, ".claim.", 7) == 0 || strncmp(name, ".now.", 5) == 0;
+        if (ours && !file_join(path, sizeof path, folder, name, NULL) && !stat(path, &s) &&
+            time(NULL) - s.st_mtime > lease)
+            unlink(path);
+    }
+    closedir(d);
 }
 
 /* Renews the stamp; asks for an end when the claim is not ours any more. */

@@ -56,6 +56,10 @@ void claim_drop(struct claim *c);
 /* Ends a claim whose work is done, and removes what is left of older ones. */
 void claim_finish(struct claim *c);
 
+/* Removes what processes left that were killed while they made a claim: files that hold nothing up,
+ * older than the lease. */
+void claim_clean(const char *folder, int lease);
+
 /* 1 if somebody is at `name`, 0 if not. Writes nothing. */
 int claim_is_held(const char *folder, const char *name, int lease);
 

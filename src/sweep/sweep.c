@@ -16,7 +16,9 @@
 #include "backend/backend.h"
 #include "base/clock.h"
 #include "base/cpu.h"
+#include "base/file.h"
 #include "base/log.h"
+#include "store/claim.h"
 #include "sweep/worker.h"
 
 enum { POLL_MS = 100, RESCAN_SECONDS = 10, STOP_FAILURE = 1002 };
@@ -271,8 +273,14 @@ static int preload(struct watch *w, size_t *missing, struct err *e)
     return image_cache_get(&w->images, &c, e) ? 0 : -1;
 }
 
+static int lease_of(const struct sweep_options *o)
+{
+    return o->lease > 0 ? o->lease : CLAIM_LEASE;
+}
+
 static int open_watch(struct watch *w, struct err *e)
 {
+    char claims[4096];
     int jobs = w->options->jobs;
     w->board = board_new(jobs, w->plan->trial_count, e);
     w->pids = xcalloc((size_t)jobs, sizeof *w->pids);
@@ -281,6 +289,8 @@ static int open_watch(struct watch *w, struct err *e)
         return -1;
     if (pipe2(w->bell, O_CLOEXEC | O_NONBLOCK))
         return err_errno(e, EXIT_FAILED, errno, "cannot make a pipe");
+    if (!file_join(claims, sizeof claims, w->dir, "claims", NULL))
+        claim_clean(claims, lease_of(w->options));
     w->started = clock_seconds();
     scan(w, NOTE_BEFORE);
     return 0;

@@ -178,6 +178,24 @@ static void test_claim_take__a_used_pid_is_not_the_owner(void **state)
     claim_finish(&c);
 }
 
+static void test_claim_clean__removes_old_litter_only(void **state)
+{
+    (void)state;
+    struct claim c;
+    struct err e;
+    const struct timespec old[2] = {{.tv_sec = time(NULL) - 200}, {.tv_sec = time(NULL) - 200}};
+    assert_int_equal(take(&c, "kept"), 1);
+    assert_int_equal(file_write(path_of(".claim.1"), "", 0, &e), 0);
+    assert_int_equal(file_write(path_of(".claim.2"), "", 0, &e), 0);
+    assert_int_equal(utimensat(AT_FDCWD, path_of(".claim.1"), old, 0), 0);
+    assert_int_equal(utimensat(AT_FDCWD, path_of("kept.1"), old, 0), 0);
+    claim_clean(folder, CLAIM_LEASE);
+    assert_false(file_exists(path_of(".claim.1")));
+    assert_true(file_exists(path_of(".claim.2")));
+    assert_true(file_exists(path_of("kept.1")));
+    claim_finish(&c);
+}
+
 static void test_claim_take__names_a_folder_that_is_not_there(void **state)
 {
     (void)state;
@@ -198,6 +216,7 @@ int main(void)
         cmocka_unit_test(test_claim_take__one_of_many_rescuers_wins),
         cmocka_unit_test(test_claim_take__judges_other_machines_by_their_stamp),
         cmocka_unit_test(test_claim_take__a_used_pid_is_not_the_owner),
+        cmocka_unit_test(test_claim_clean__removes_old_litter_only),
         cmocka_unit_test(test_claim_take__names_a_folder_that_is_not_there),
     };
     return cmocka_run_group_tests(tests, make_folder, remove_folder);
