@@ -111,7 +111,7 @@ int convolutions_check(const struct graph *g, struct backend *b, const char *tex
         int count = read_algorithms(b, names, wanted, &bad);
         if (count < 0)
             return err_set(e, EXIT_USAGE,
-                           "convolution: '%.*s' is no algorithm; there are auto, direct, "
+                           "convolution: '%.*s' is no algorithm; there are auto, direct, amx, "
                            "winograd2, winograd3 and winograd4",
                            (int)bad.length, bad.text);
         if (count != 1 && count != CONV_PASSES)
