@@ -1,4 +1,5 @@
 /* cmd_report.c - kiln report: runs become one HTML file. */
+#define _POSIX_C_SOURCE 200809L /* strtok_r */
 #include <string.h>
 
 #include "base/file.h"

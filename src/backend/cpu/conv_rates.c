@@ -9,19 +9,19 @@
 /* Multiply-adds a second: gather, outer, product, product_outer; lines a second; tiles,
  * tiles_outer: those were measured with a prototype on a Granite Rapids processor. */
 static const struct conv_rates fp32[TIER_COUNT] = {
-    [TIER_REF] = {1e9, 1e9, 1e9, 1e9, 1e7},
-    [TIER_AVX2] = {55e9, 55e9, 52e9, 52e9, 3e8},
-    [TIER_AVX512] = {57e9, 57e9, 55e9, 55e9, 5e8},
-    [TIER_AVX512BF16] = {57e9, 57e9, 55e9, 55e9, 5e8},
+    [TIER_REF] = {1e9, 1e9, 1e9, 1e9, 1e7, 0, 0},
+    [TIER_AVX2] = {55e9, 55e9, 52e9, 52e9, 3e8, 0, 0},
+    [TIER_AVX512] = {57e9, 57e9, 55e9, 55e9, 5e8, 0, 0},
+    [TIER_AVX512BF16] = {57e9, 57e9, 55e9, 55e9, 5e8, 0, 0},
     [TIER_AMX] = {57e9, 57e9, 55e9, 55e9, 5e8, 1050e9, 800e9},
 };
 
 /* Below avx512bf16 there is no Winograd in bf16. */
 static const struct conv_rates bf16[TIER_COUNT] = {
-    [TIER_REF] = {1e9, 1e9, 1e9, 1e9, 1e7},
-    [TIER_AVX2] = {48e9, 30e9, 1e9, 1e9, 1e7},
-    [TIER_AVX512] = {53e9, 49e9, 1e9, 1e9, 1e7},
-    [TIER_AVX512BF16] = {105e9, 90e9, 105e9, 95e9, 5e8},
+    [TIER_REF] = {1e9, 1e9, 1e9, 1e9, 1e7, 0, 0},
+    [TIER_AVX2] = {48e9, 30e9, 1e9, 1e9, 1e7, 0, 0},
+    [TIER_AVX512] = {53e9, 49e9, 1e9, 1e9, 1e7, 0, 0},
+    [TIER_AVX512BF16] = {105e9, 90e9, 105e9, 95e9, 5e8, 0, 0},
     [TIER_AMX] = {55e9, 50e9, 55e9, 50e9, 5e8, 1050e9, 800e9},
 };
 
