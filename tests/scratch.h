@@ -2,6 +2,7 @@
 #ifndef KILN_TESTS_SCRATCH_H
 #define KILN_TESTS_SCRATCH_H
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,9 +17,12 @@ struct scratch {
 static inline void scratch_init(struct scratch *s)
 {
     const char *tmp = getenv("TMPDIR");
-    snprintf(s->path, sizeof s->path, "%s/kiln-test-%ld", tmp && tmp[0] ? tmp : "/tmp",
-             (long)getpid());
-    if (mkdir(s->path, 0700) != 0)
+    int tries = 0;
+    do /* a program that was killed under this number may have left its folder */
+        snprintf(s->path, sizeof s->path, "%s/kiln-test-%ld-%d", tmp && tmp[0] ? tmp : "/tmp",
+                 (long)getpid(), tries);
+    while (mkdir(s->path, 0700) != 0 && errno == EEXIST && ++tries < 100);
+    if (access(s->path, W_OK) != 0 || tries == 100)
         abort();
 }
 

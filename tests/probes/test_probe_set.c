@@ -1,6 +1,5 @@
 /* test_probe_set.c - probes during training: they change no bit, keep their budget, measure when
  * they are due, and what `norms` tells is what a second computation finds. */
-#define _GNU_SOURCE /* mkdtemp */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -14,7 +13,7 @@
 
 #include "base/arena.h"
 #include "probes/set.h"
-#include "tiny.h"
+#include "tiny_group.h"
 #include "train/train.h"
 
 enum { ROWS_MAX = 4096 };
@@ -39,35 +38,13 @@ static const char small_net[] = "shrink avgpool    4\n"
                                 "pool2  maxpool    4\n"
                                 "head   linear     classes\n";
 
-static char folder[64];
-static struct images images;
-static struct config config;
 static struct row rows[ROWS_MAX];
 static int row_count;
-
-static int group_start(void **state)
-{
-    (void)state;
-    snprintf(folder, sizeof folder, "/tmp/kiln-probes-XXXXXX");
-    if (!mkdtemp(folder))
-        return -1;
-    tiny_images(&images);
-    return 0;
-}
-
-static int group_end(void **state)
-{
-    (void)state;
-    char command[128];
-    tiny_images_free(&images);
-    snprintf(command, sizeof command, "rm -rf '%s'", folder);
-    return system(command);
-}
 
 static int start(void **state)
 {
     (void)state;
-    tiny_config(&config, folder, small_net);
+    tiny_config(&config, scratch.path, small_net);
     config.eval_every = -1;
     config.probe_budget = 1e6;
     config.probe_images = 32;
@@ -334,5 +311,5 @@ int main(void)
         cmocka_unit_test_setup(test_norms__are_the_lengths_and_angles, start),
         cmocka_unit_test_setup(test_norms__lars_moves_every_layer_alike, start),
     };
-    return cmocka_run_group_tests(tests, group_start, group_end);
+    return cmocka_run_group_tests(tests, tiny_group_start, tiny_group_end);
 }

@@ -1,5 +1,5 @@
 /* test_claim.c - claims: exclusive among processes, taken over when the owner is gone, once. */
-#define _GNU_SOURCE /* mkdtemp, utimensat */
+#define _GNU_SOURCE /* utimensat */
 #include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -16,36 +16,29 @@
 #include <cmocka.h>
 
 #include "base/file.h"
+#include "scratch.h"
 #include "store/claim.h"
 
-static char folder[64];
+static struct scratch scratch;
 
 static int make_folder(void **state)
 {
     (void)state;
-    snprintf(folder, sizeof folder, "/tmp/kiln-claim-XXXXXX");
-    return mkdtemp(folder) ? 0 : -1;
+    scratch_init(&scratch);
+    return 0;
 }
 
 static int remove_folder(void **state)
 {
     (void)state;
-    char command[128];
-    snprintf(command, sizeof command, "rm -r '%s'", folder);
-    return system(command);
-}
-
-static const char *path_of(const char *name)
-{
-    static char path[256];
-    snprintf(path, sizeof path, "%s/%s", folder, name);
-    return path;
+    scratch_release(&scratch);
+    return 0;
 }
 
 static int take(struct claim *c, const char *name)
 {
     struct err e;
-    return claim_take(c, folder, name, CLAIM_LEASE, NULL, &e);
+    return claim_take(c, scratch.path, name, CLAIM_LEASE, NULL, &e);
 }
 
 /* A claim of a process that is gone, killed with it in its hands. */
@@ -65,17 +58,17 @@ static void test_claim_take__is_exclusive_until_dropped(void **state)
 {
     (void)state;
     struct claim a, b;
-    assert_false(claim_is_held(folder, "one", CLAIM_LEASE));
+    assert_false(claim_is_held(scratch.path, "one", CLAIM_LEASE));
     assert_int_equal(take(&a, "one"), 1);
-    assert_true(claim_is_held(folder, "one", CLAIM_LEASE));
+    assert_true(claim_is_held(scratch.path, "one", CLAIM_LEASE));
     assert_int_equal(take(&b, "one"), 0);
     claim_drop(&a);
-    assert_false(claim_is_held(folder, "one", CLAIM_LEASE));
+    assert_false(claim_is_held(scratch.path, "one", CLAIM_LEASE));
     assert_int_equal(take(&b, "one"), 1);
     assert_int_equal(take(&a, "one"), 0);
     claim_finish(&b);
-    assert_false(file_exists(path_of("one.1")));
-    assert_false(file_exists(path_of("one.2")));
+    assert_false(file_exists(scratch_path(&scratch, "one.1")));
+    assert_false(file_exists(scratch_path(&scratch, "one.2")));
 }
 
 static void test_claim_take__takes_over_from_the_dead(void **state)
@@ -83,10 +76,10 @@ static void test_claim_take__takes_over_from_the_dead(void **state)
     (void)state;
     struct claim c;
     claim_and_die("dead");
-    assert_true(file_exists(path_of("dead.1")));
-    assert_false(claim_is_held(folder, "dead", CLAIM_LEASE));
+    assert_true(file_exists(scratch_path(&scratch, "dead.1")));
+    assert_false(claim_is_held(scratch.path, "dead", CLAIM_LEASE));
     assert_int_equal(take(&c, "dead"), 1);
-    assert_string_equal(c.path, path_of("dead.2"));
+    assert_string_equal(c.path, scratch_path(&scratch, "dead.2"));
     claim_drop(&c);
 }
 
@@ -145,12 +138,12 @@ static void test_claim_take__judges_other_machines_by_their_stamp(void **state)
                                "\"pid_start\": 1, \"released\": false}";
     struct claim c;
     struct err e;
-    assert_int_equal(file_write(path_of("far.1"), text, sizeof text - 1, &e), 0);
+    assert_int_equal(file_write(scratch_path(&scratch, "far.1"), text, sizeof text - 1, &e), 0);
     assert_int_equal(take(&c, "far"), 0);
     const struct timespec old[2] = {{.tv_sec = time(NULL) - 119}, {.tv_sec = time(NULL) - 119}};
-    assert_int_equal(utimensat(AT_FDCWD, path_of("far.1"), old, 0), 0);
+    assert_int_equal(utimensat(AT_FDCWD, scratch_path(&scratch, "far.1"), old, 0), 0);
     assert_int_equal(take(&c, "far"), 0);
-    assert_int_equal(claim_take(&c, folder, "far", 100, NULL, &e), 1);
+    assert_int_equal(claim_take(&c, scratch.path, "far", 100, NULL, &e), 1);
     claim_finish(&c);
 }
 
@@ -164,16 +157,17 @@ static void test_claim_take__a_used_pid_is_not_the_owner(void **state)
     assert_int_equal(take(&c, "reused"), 1);
     claim_drop(&c);
     /* What we wrote, but by a process of our pid that began at another time. */
-    assert_int_equal(file_read(path_of("reused.1"), &text, &bytes, EXIT_DATA, &e), 0);
+    const char *first = scratch_path(&scratch, "reused.1");
+    assert_int_equal(file_read(first, &text, &bytes, EXIT_DATA, &e), 0);
     char *released = strstr(text, "true"), *start = strstr(text, "\"pid_start\": ");
     assert_non_null(released);
     assert_non_null(start);
     memcpy(released, "null", 4);
     char *digit = start + strlen("\"pid_start\": ");
     *digit = *digit == '9' ? '8' : '9';
-    assert_int_equal(file_write(path_of("reused.1"), text, bytes, &e), 0);
+    assert_int_equal(file_write(scratch_path(&scratch, "reused.1"), text, bytes, &e), 0);
     free(text);
-    assert_false(claim_is_held(folder, "reused", CLAIM_LEASE));
+    assert_false(claim_is_held(scratch.path, "reused", CLAIM_LEASE));
     assert_int_equal(take(&c, "reused"), 1);
     claim_finish(&c);
 }
@@ -185,14 +179,14 @@ static void test_claim_clean__removes_old_litter_only(void **state)
     struct err e;
     const struct timespec old[2] = {{.tv_sec = time(NULL) - 200}, {.tv_sec = time(NULL) - 200}};
     assert_int_equal(take(&c, "kept"), 1);
-    assert_int_equal(file_write(path_of(".claim.1"), "", 0, &e), 0);
-    assert_int_equal(file_write(path_of(".claim.2"), "", 0, &e), 0);
-    assert_int_equal(utimensat(AT_FDCWD, path_of(".claim.1"), old, 0), 0);
-    assert_int_equal(utimensat(AT_FDCWD, path_of("kept.1"), old, 0), 0);
-    claim_clean(folder, CLAIM_LEASE);
-    assert_false(file_exists(path_of(".claim.1")));
-    assert_true(file_exists(path_of(".claim.2")));
-    assert_true(file_exists(path_of("kept.1")));
+    assert_int_equal(file_write(scratch_path(&scratch, ".claim.1"), "", 0, &e), 0);
+    assert_int_equal(file_write(scratch_path(&scratch, ".claim.2"), "", 0, &e), 0);
+    assert_int_equal(utimensat(AT_FDCWD, scratch_path(&scratch, ".claim.1"), old, 0), 0);
+    assert_int_equal(utimensat(AT_FDCWD, scratch_path(&scratch, "kept.1"), old, 0), 0);
+    claim_clean(scratch.path, CLAIM_LEASE);
+    assert_false(file_exists(scratch_path(&scratch, ".claim.1")));
+    assert_true(file_exists(scratch_path(&scratch, ".claim.2")));
+    assert_true(file_exists(scratch_path(&scratch, "kept.1")));
     claim_finish(&c);
 }
 

@@ -1,5 +1,4 @@
 /* test_store.c - run directories, metrics and tables: made, resumed, torn, and locked. */
-#define _GNU_SOURCE /* mkdtemp */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -14,25 +13,27 @@
 #include <cmocka.h>
 
 #include "base/file.h"
+#include "scratch.h"
 #include "store/metrics.h"
 #include "store/rundir.h"
 #include "store/table.h"
 
-static char start[4096], folder[64];
+static char start[4096];
+static struct scratch scratch;
 
 static int enter_folder(void **state)
 {
     (void)state;
-    snprintf(folder, sizeof folder, "/tmp/kiln-store-XXXXXX");
-    return getcwd(start, sizeof start) && mkdtemp(folder) ? chdir(folder) : -1;
+    scratch_init(&scratch);
+    return getcwd(start, sizeof start) ? chdir(scratch.path) : -1;
 }
 
 static int leave_folder(void **state)
 {
     (void)state;
-    char command[128];
-    snprintf(command, sizeof command, "rm -r '%s'", folder);
-    return chdir(start) || system(command);
+    int back = chdir(start);
+    scratch_release(&scratch);
+    return back;
 }
 
 static void assert_content(const char *path, const char *wanted)

@@ -1,6 +1,5 @@
 /* test_convolutions.c - the text that says which algorithm computes which convolution, and runs
  * that obey it. */
-#define _GNU_SOURCE /* mkdtemp */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -11,37 +10,15 @@
 
 #include <cmocka.h>
 
-#include "tiny.h"
+#include "tiny_group.h"
 #include "train/train.h"
 #include "train/trainer.h"
 
-static char folder[64];
-static struct images images;
-static struct config config;
-
-static int group_start(void **state)
-{
-    (void)state;
-    snprintf(folder, sizeof folder, "/tmp/kiln-convolutions-XXXXXX");
-    if (!mkdtemp(folder))
-        return -1;
-    tiny_images(&images);
-    return 0;
-}
-
-static int group_end(void **state)
-{
-    (void)state;
-    char command[128];
-    tiny_images_free(&images);
-    snprintf(command, sizeof command, "rm -rf '%s'", folder);
-    return system(command);
-}
 
 static int start(void **state)
 {
     (void)state;
-    tiny_config(&config, folder, tiny_net);
+    tiny_config(&config, scratch.path, tiny_net);
     return 0;
 }
 
@@ -113,8 +90,8 @@ static void hash_of_run(const char *checkpoints, const char *from, char hash[65]
 /* Threads and an interruption must not show; the algorithm must, in the last bits. */
 static void check_run(enum precision precision)
 {
-    char first[65], hash[65], checkpoints[128], path[256];
-    snprintf(checkpoints, sizeof checkpoints, "%s/%d", folder, (int)precision);
+    char first[65], hash[65], checkpoints[512], path[600];
+    snprintf(checkpoints, sizeof checkpoints, "%s/%d", scratch.path, (int)precision);
     config.precision = precision;
     config.checkpoint_every = 5;
     config.keep_last = 10;
@@ -151,5 +128,5 @@ int main(void)
         cmocka_unit_test_setup(test_convolutions__refuses_what_it_does_not_know, start),
         cmocka_unit_test_setup(test_convolutions__threads_and_resume_do_not_show, start),
     };
-    return cmocka_run_group_tests(tests, group_start, group_end);
+    return cmocka_run_group_tests(tests, tiny_group_start, tiny_group_end);
 }

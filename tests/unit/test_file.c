@@ -1,5 +1,4 @@
 /* test_file.c - files whole and atomic, hashes, JSON, and what the cgroup grants. */
-#define _GNU_SOURCE /* mkdtemp */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -15,28 +14,28 @@
 #include "base/file.h"
 #include "base/hash.h"
 #include "base/json.h"
+#include "scratch.h"
 
-static char folder[64];
+static struct scratch scratch;
 
 static int make_folder(void **state)
 {
     (void)state;
-    snprintf(folder, sizeof folder, "/tmp/kiln-file-XXXXXX");
-    return mkdtemp(folder) ? 0 : -1;
+    scratch_init(&scratch);
+    return 0;
 }
 
 static int remove_folder(void **state)
 {
     (void)state;
-    char command[128];
-    snprintf(command, sizeof command, "rm -r '%s'", folder);
-    return system(command);
+    scratch_release(&scratch);
+    return 0;
 }
 
 static const char *at(const char *name)
 {
     static char path[4096];
-    assert_int_equal(file_join(path, sizeof path, folder, name, NULL), 0);
+    assert_int_equal(file_join(path, sizeof path, scratch.path, name, NULL), 0);
     return path;
 }
 
@@ -58,10 +57,10 @@ static void test_file_read__names_path_and_cause(void **state)
 {
     (void)state;
     struct err e;
-    char *text, wanted[256];
+    char *text, wanted[512];
     size_t bytes;
-    assert_int_equal(file_read(folder, &text, &bytes, EXIT_DATA, &e), -1);
-    snprintf(wanted, sizeof wanted, "cannot read '%s': is a directory", folder);
+    assert_int_equal(file_read(scratch.path, &text, &bytes, EXIT_DATA, &e), -1);
+    snprintf(wanted, sizeof wanted, "cannot read '%s': is a directory", scratch.path);
     assert_string_equal(e.text, wanted);
     assert_int_equal(e.code, EXIT_DATA);
     assert_int_equal(file_read("/proc/self/status", &text, &bytes, EXIT_DATA, &e), 0);

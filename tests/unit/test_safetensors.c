@@ -1,6 +1,5 @@
 /* test_safetensors.c - the format is written as the reference reads it, read back to the bit, and
  * every damage is refused with its cause. */
-#define _GNU_SOURCE /* mkdtemp */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -12,25 +11,25 @@
 #include <cmocka.h>
 
 #include "base/file.h"
+#include "scratch.h"
 #include "train/safetensors.h"
 
-static char folder[64], path[128];
+static struct scratch scratch;
+static char path[512];
 
 static int make_folder(void **state)
 {
     (void)state;
-    snprintf(folder, sizeof folder, "/tmp/kiln-safetensors-XXXXXX");
-    if (!mkdtemp(folder))
-        return -1;
-    snprintf(path, sizeof path, "%s/file.safetensors", folder);
+    scratch_init(&scratch);
+    snprintf(path, sizeof path, "%s/file.safetensors", scratch.path);
     return 0;
 }
 
 static int remove_folder(void **state)
 {
     (void)state;
-    remove(path);
-    return remove(folder);
+    scratch_release(&scratch);
+    return 0;
 }
 
 /* Writes N, the header and `size` bytes of data, the bytes counting up. */

@@ -1,6 +1,5 @@
 /* test_train.c - whole runs on a tiny data set: they learn, they do not depend on threads, they go
  * on exactly where they stopped, and they refuse what would spoil them. */
-#define _GNU_SOURCE /* mkdtemp */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -14,46 +13,18 @@
 
 #include "base/arena.h"
 #include "base/file.h"
-#include "tiny.h"
+#include "tiny_group.h"
 #include "train/checkpoint.h"
 #include "train/step.h"
 #include "train/train.h"
 
 enum { STEPS = 12 }; /* 4 epochs of 3 */
 
-static char folder[64];
-static struct images images;
-static struct config config;
-
-static void remove_all(const char *what)
-{
-    char command[256];
-    snprintf(command, sizeof command, "rm -rf '%s'", what);
-    assert_int_equal(system(command), 0);
-}
-
-static int group_start(void **state)
-{
-    (void)state;
-    snprintf(folder, sizeof folder, "/tmp/kiln-train-XXXXXX");
-    if (!mkdtemp(folder))
-        return -1;
-    tiny_images(&images);
-    return 0;
-}
-
-static int group_end(void **state)
-{
-    (void)state;
-    tiny_images_free(&images);
-    remove_all(folder);
-    return 0;
-}
 
 static int start(void **state)
 {
     (void)state;
-    tiny_config(&config, folder, tiny_net);
+    tiny_config(&config, scratch.path, tiny_net);
     return 0;
 }
 
@@ -122,8 +93,8 @@ static void test_train__bf16_learns_whatever_the_threads(void **state)
 
 static void check_resume(enum average_kind average)
 {
-    char checkpoints[128], path[4096];
-    snprintf(checkpoints, sizeof checkpoints, "%s/resume-%d", folder, average);
+    char checkpoints[512], path[4096];
+    snprintf(checkpoints, sizeof checkpoints, "%s/resume-%d", scratch.path, average);
     config.average = average;
     config.average_every = 2;
     config.eval_every = -1;
@@ -177,9 +148,9 @@ static void stop_at_five(void *context, const struct step_event *event)
 static void test_train__stops_on_request_and_by_limit(void **state)
 {
     (void)state;
-    char checkpoints[128], hash[65];
+    char checkpoints[512], hash[65];
     volatile sig_atomic_t stop = 0;
-    snprintf(checkpoints, sizeof checkpoints, "%s/stop", folder);
+    snprintf(checkpoints, sizeof checkpoints, "%s/stop", scratch.path);
     memcpy(hash, run(NULL, NULL).weights_hash, sizeof hash);
     const struct observer o = {.context = (void *)(uintptr_t)&stop, .step = stop_at_five};
     const struct train_request request = {.config = &config, .images = &images, .observers = &o,
@@ -205,8 +176,8 @@ static void test_train__stops_on_request_and_by_limit(void **state)
 static void test_train__keeps_the_newest_and_the_best(void **state)
 {
     (void)state;
-    char checkpoints[128], path[256];
-    snprintf(checkpoints, sizeof checkpoints, "%s/keep", folder);
+    char checkpoints[512], path[600];
+    snprintf(checkpoints, sizeof checkpoints, "%s/keep", scratch.path);
     config.checkpoint_every = 2;
     run(checkpoints, NULL);
     for (int step = 1; step <= STEPS; step++) {
@@ -306,10 +277,10 @@ static void test_train__tells_its_story_in_order(void **state)
 static void test_train__stops_before_an_update_that_is_not_finite(void **state)
 {
     (void)state;
-    char checkpoints[128], hash[65];
+    char checkpoints[512], hash[65];
     struct train_result r;
     struct err e = {0};
-    snprintf(checkpoints, sizeof checkpoints, "%s/diverge", folder);
+    snprintf(checkpoints, sizeof checkpoints, "%s/diverge", scratch.path);
     config.lr = 1e30;
     config.steps = 1;
     config.eval_every = -1;
@@ -398,7 +369,7 @@ static void check_refusal(struct trainer *t, const char *path, enum exit_code co
     model_hash(&t->net.model, before);
     assert_int_equal(checkpoint_load(t, path, &e), -1);
     assert_int_equal(e.code, code);
-    assert_non_null(strstr(e.text, folder));
+    assert_non_null(strstr(e.text, scratch.path));
     model_hash(&t->net.model, after);
     assert_string_equal(after, before);
     assert_int_equal(t->step, 0);
@@ -417,8 +388,8 @@ static void damage(const char *path, size_t from_end)
 static void test_checkpoint__a_bad_one_changes_nothing(void **state)
 {
     (void)state;
-    char checkpoints[128], path[4096], beside[4096];
-    snprintf(checkpoints, sizeof checkpoints, "%s/bad", folder);
+    char checkpoints[512], path[4096], beside[4096];
+    snprintf(checkpoints, sizeof checkpoints, "%s/bad", scratch.path);
     config.steps = 3;
     struct train_result r = run(checkpoints, NULL);
     memcpy(path, r.checkpoint, sizeof path);
@@ -446,13 +417,13 @@ static void test_checkpoint__a_bad_one_changes_nothing(void **state)
 static void test_checkpoint__weights_of_another_net_are_refused(void **state)
 {
     (void)state;
-    char checkpoints[128], hash[65];
+    char checkpoints[512], hash[65];
     struct eval_result plain, tta;
     struct err e = {0};
-    snprintf(checkpoints, sizeof checkpoints, "%s/other", folder);
+    snprintf(checkpoints, sizeof checkpoints, "%s/other", scratch.path);
     config.steps = 1;
     struct train_result r = run(checkpoints, NULL);
-    tiny_config(&config, folder, "pool maxpool 8\nhead linear classes\n");
+    tiny_config(&config, scratch.path, "pool maxpool 8\nhead linear classes\n");
     assert_int_equal(
         eval_checkpoint(&config, &images, r.checkpoint, &plain, &tta, NULL, hash, &e), -1);
     assert_int_equal(e.code, EXIT_DATA);
@@ -493,5 +464,5 @@ int main(void)
         cmocka_unit_test_setup(test_checkpoint__weights_of_another_net_are_refused, start),
         cmocka_unit_test_setup(test_train_replay__repeats_the_recorded_hashes, start),
     };
-    return cmocka_run_group_tests(tests, group_start, group_end);
+    return cmocka_run_group_tests(tests, tiny_group_start, tiny_group_end);
 }
