@@ -289,6 +289,7 @@ int graph_parse(struct graph *g, struct arena *a, const char *file, const char *
     if (check_whole(g, &f, e))
         return -1;
     place_tensors(g);
+    graph_mark_invariant(g);
     return 0;
 }
 

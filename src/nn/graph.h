@@ -57,6 +57,10 @@ struct tensor {
     size_t count, offset; /* elements; offset into its flat vector, a multiple of 16 */
     bool frozen;         /* never trained (whitening weights, fixed batch-norm scale) */
     bool is_state;       /* running_mean, running_var: in `state`, not in `params` */
+    /* Weights of a convolution that trains and that only batch norms read (straight or through a
+     * pooling), with the statistics of the batch: multiplied by c > 0 they give the same network,
+     * but for batch norm's eps, and their gradient is divided by c. */
+    bool scale_invariant;
 };
 
 struct layer;            /* a layer type: nn/layer.h */
@@ -105,6 +109,9 @@ int graph_load(struct graph *g, struct arena *a, const char *name,
 /* The same from text; `file` stands in the messages. */
 int graph_parse(struct graph *g, struct arena *a, const char *file, const char *text,
                 const struct graph_options *o, struct err *e);
+
+/* Sets every tensor's scale_invariant; graph_parse has done so. */
+void graph_mark_invariant(struct graph *g);
 
 /* Trainable and frozen parameters as torch counts them (numel of parameters(), no padding). */
 size_t graph_parameters(const struct graph *g);

@@ -52,6 +52,8 @@ const struct option_def config_options[] = {
      "network: a name from nets/ or the path of a .net file", NULL},
     {"width", OPTION_REAL, AT(width), "1", 1.0 / 64, 16, NULL, NULL, "network",
      "factor on the network's channel counts; 1: as published", NULL},
+    {"init_scale", OPTION_REAL, AT(init_scale), "1", 1e-6, 1e6, NULL, NULL, "network",
+     "factor on the first values of scale-invariant weights (a batch norm follows them)", NULL},
 
     {"batch", OPTION_INT, AT(batch), "512", 1, 65536, NULL, "images", "training",
      "images of one step", NULL},
@@ -96,6 +98,11 @@ const struct option_def config_options[] = {
     ROLE_KEYS("head", ROLE_HEAD, "the final linear layer"),
     ROLE_KEYS("whiten", ROLE_WHITEN, "the whitening layer's bias"),
 #undef ROLE_KEYS
+    {"invariant_decay_factor", OPTION_REAL, AT(invariant_decay_factor), "1", 0, 1e6, NULL, NULL,
+     "optimiser", "factor on the weight decay of scale-invariant weights", NULL},
+    {"hold_norms", OPTION_REAL, AT(hold_norms), "-1", -1, 1e6, NULL, "epochs", "optimiser",
+     "from this epoch on hold the lengths of scale-invariant weights by projection, instead of by "
+     "their weight decay; -1: never", NULL},
     {"whiten_bias_epochs", OPTION_REAL, AT(whiten_bias_epochs), "-1", -1, 1e6, NULL, "epochs",
      "optimiser", "train the whitening layer's bias for so many epochs; -1: throughout", NULL},
     {"lars_scope", OPTION_CHOICE, AT(lars_scope), "layer", 0, 0, "layer|filter", NULL, "optimiser",

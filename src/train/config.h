@@ -7,6 +7,8 @@
  *   Schedules are factors, so that a sweep over lr scales the whole schedule.
  * - Weight decay is PyTorch's (coupled: added to the gradient), weight_decay * the role's factor;
  *   it does not follow the schedule by itself, but the update does, through the learning rate.
+ * - Weights are scale-invariant where nothing but batch norms read them (nn/graph.h): init_scale,
+ *   invariant_decay_factor and hold_norms (optim/hold.h) are about those.
  * - reduction = mean divides the loss, and so its gradient, by the images of the batch; a recipe
  *   written for a summed loss (Page, airbench) becomes lr * batch and weight_decay / batch. Losses
  *   are reported per image whatever the reduction.
@@ -44,6 +46,7 @@ struct config {
     /* network */
     char net[OPTION_TEXT_SIZE];
     double width;
+    double init_scale;
     /* training */
     int batch;
     double epochs;
@@ -63,6 +66,8 @@ struct config {
     double weight_decay;
     double lr_factor[ROLE_COUNT];      /* [ROLE_WEIGHT] is 1: weights are the reference */
     double decay_factor[ROLE_COUNT];
+    double invariant_decay_factor;
+    double hold_norms;                 /* epochs; -1: never */
     double whiten_bias_epochs;
     int lars_scope;                    /* enum lars_scope */
     double lars_trust, lars_eps;

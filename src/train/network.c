@@ -63,6 +63,16 @@ static size_t image_bytes(const struct images *images)
     return (size_t)images->channels * IMAGE_SIDE * IMAGE_SIDE;
 }
 
+static void scale_first_weights(struct network *net, double factor)
+{
+    for (int i = 0; factor != 1 && i < net->graph.tensor_count; i++) {
+        const struct tensor *t = &net->graph.tensors[i];
+        if (t->scale_invariant)
+            net->backend->ops->multiply(net->backend, t->count, model_tensor(&net->model, i),
+                                        factor);
+    }
+}
+
 int network_start(struct network *net, const struct config *c, const struct images *images,
                   const uint32_t *train, uint32_t count, struct err *e)
 {
@@ -87,6 +97,8 @@ int network_start(struct network *net, const struct config *c, const struct imag
     }
     looked.pixels = pixels;
     int status = init_model(&net->model, c->seed, &looked, e);
+    if (!status)
+        scale_first_weights(net, c->init_scale);
     big_free(pixels, (size_t)looked.count * size * sizeof *pixels);
     return status;
 }

@@ -24,6 +24,22 @@ static void choose_trainable(struct trainer *t)
     }
 }
 
+/* From the epoch hold_norms on, projection takes the place of scale-invariant weights' decay. */
+static void choose_held(struct trainer *t)
+{
+    double from = t->config.hold_norms;
+    if (from < 0 || (double)t->step < from * (double)t->per_epoch)
+        return;
+    for (int i = 0; i < t->net.graph.tensor_count; i++) {
+        t->hold[i].held = t->net.graph.tensors[i].scale_invariant;
+        if (!t->hold[i].held)
+            continue;
+        t->sgd.tensors[i].decay_factor = 0;
+        if (t->lars.tensors)
+            t->lars.tensors[i].decay_factor = 0;
+    }
+}
+
 /* Name of the first tensor that trains and has a gradient that is not finite, or NULL. */
 static const char *first_bad_gradient(const struct trainer *t)
 {
@@ -107,11 +123,14 @@ int train_step(struct trainer *t, struct step_report *report, struct err *e)
     if (check_finite(t, report, e))
         return -1;
 
-    /* Update. */
+    /* Update; where lengths are held, directions only. */
     const void *directions = model->grads;
+    choose_held(t);
+    hold_note(b, t->hold, t->net.graph.tensor_count, model->params);
     if (t->config.optimizer == OPTIMIZER_LARS)
         directions = lars_directions(&t->lars, model->params, model->grads, model->trainable);
     sgd_update(&t->sgd, model->params, directions, model->trainable, report->lr);
+    hold_restore(b, t->hold, t->net.graph.tensor_count, model->params);
     t->step++;
     update_average(t);
 

@@ -31,6 +31,12 @@ static size_t state_bytes(const struct trainer *t)
     return bytes ? bytes : 1;
 }
 
+static double decay_factor(const struct config *c, const struct tensor *t)
+{
+    double factor = c->decay_factor[t->role];
+    return t->scale_invariant ? factor * c->invariant_decay_factor : factor;
+}
+
 static int lars_start(struct trainer *t, struct err *e)
 {
     const struct graph *g = &t->net.graph;
@@ -42,7 +48,7 @@ static int lars_start(struct trainer *t, struct err *e)
         tensors[i] = (struct lars_tensor){.offset = tensor->offset,
                                           .count = tensor->count,
                                           .rows = tensor->ndim > 1 ? (size_t)tensor->dims[0] : 0,
-                                          .decay_factor = c->decay_factor[tensor->role]};
+                                          .decay_factor = decay_factor(c, tensor)};
     }
     t->lars = (struct lars){.backend = t->net.backend,
                             .tensors = tensors,
@@ -61,12 +67,14 @@ static int optimiser_init(struct trainer *t, struct err *e)
     const struct config *c = &t->config;
     struct sgd_tensor *tensors =
         arena_alloc(&t->net.arena, (size_t)g->tensor_count, sizeof *tensors);
+    t->hold = arena_alloc(&t->net.arena, (size_t)g->tensor_count, sizeof *t->hold);
     for (int i = 0; i < g->tensor_count; i++) {
         const struct tensor *tensor = &g->tensors[i];
         tensors[i] = (struct sgd_tensor){.offset = tensor->offset,
                                          .count = tensor->count,
                                          .lr_factor = c->lr_factor[tensor->role],
-                                         .decay_factor = c->decay_factor[tensor->role]};
+                                         .decay_factor = decay_factor(c, tensor)};
+        t->hold[i] = (struct hold_tensor){.offset = tensor->offset, .count = tensor->count};
     }
     bool lars = c->optimizer == OPTIMIZER_LARS;
     t->sgd = (struct sgd){.backend = t->net.backend,

@@ -12,6 +12,7 @@
 #include "data/loader.h"
 #include "dist/dist.h"
 #include "optim/average.h"
+#include "optim/hold.h"
 #include "optim/lars.h"
 #include "optim/schedule.h"
 #include "optim/sgd.h"
@@ -39,6 +40,7 @@ struct trainer {
     struct image_store train_store, test_store;
     struct sgd sgd;
     struct lars lars;             /* with optimizer = lars; else all zeros */
+    struct hold_tensor *hold;     /* [graph.tensor_count] */
     struct schedule schedule;
     struct average_rule average;
     void *state_before;           /* running statistics before the step */

@@ -16,7 +16,8 @@ expect() { # what is looked for, in the file
 }
 
 "$kiln" net list >"$folder/out" 2>"$folder/err" || fail "net list"
-for net in dawn resnet9 airbench94 airbench95 airbench96 resnet20 resnet18; do
+for net in dawn resnet9 airbench94 airbench95 airbench96 resnet20 resnet18 unbranched \
+    unbranched-bare; do
     expect "$net " "$folder/out"
 done
 [ ! -s "$folder/err" ] || fail "net list talks: $(cat "$folder/err")"

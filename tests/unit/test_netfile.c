@@ -293,6 +293,37 @@ static void test_graph__survives_damaged_files(void **state)
         }
 }
 
+static void test_graph__knows_scale_invariant_weights(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *name;
+        bool invariant;
+    } expected[] = {
+        {"plain.weight", true},     {"plain.bias", false}, {"pooled.weight", true},
+        {"two.weight", true},       {"bare.weight", false}, {"also.weight", false},
+        {"running.weight", false},  {"still.weight", false}, {"norm1.weight", false},
+        {"linear.weight", false},
+    };
+    struct graph g;
+    struct arena a;
+    parse(&g, &a,
+          "plain conv 3x3 8 pad=1 bias=yes\nnorm1 batchnorm\n"
+          "pooled conv 3x3 8 pad=1\np maxpool 2\nq avgpool 2\nnorm2 batchnorm\n"
+          "two conv 3x3 8 pad=1\nnorm3 batchnorm from=two\nnorm4 batchnorm ghost=4 from=two\n"
+          "sum add norm3 norm4\n"
+          "bare conv 3x3 8 pad=1\nr relu\nnorm5 batchnorm\n"
+          "also conv 3x3 8 pad=1\nnorm6 batchnorm from=also\nsum2 add also norm6\n"
+          "running conv 3x3 8 pad=1\nnorm7 batchnorm statistics=frozen\n"
+          "still conv 3x3 8 pad=1 frozen=yes\nnorm8 batchnorm" TAIL);
+    for (size_t i = 0; i < sizeof expected / sizeof expected[0]; i++) {
+        int t = graph_find_tensor(&g, expected[i].name);
+        if (t < 0 || g.tensors[t].scale_invariant != expected[i].invariant)
+            fail_msg("'%s'", expected[i].name);
+    }
+    arena_release(&a);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -302,6 +333,7 @@ int main(void)
         cmocka_unit_test(test_graph__errors_name_their_place_and_cause),
         cmocka_unit_test(test_graph__width_leaves_fixed_counts_alone),
         cmocka_unit_test(test_graph__survives_damaged_files),
+        cmocka_unit_test(test_graph__knows_scale_invariant_weights),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -37,6 +37,7 @@ static void test_zoo__has_the_published_sizes(void **state)
         {"airbench96", 9.9e6, 1e5, 451.97e6, 1e4},
         {"resnet18", 11173962, 1, 555.4e6, 1e5},
         {"resnet20", 272474, 1, 0, 1e9},
+        {"unbranched", 4.655e6, 1e3, 341.5e6, 1e5},
     };
     for (size_t i = 0; i < sizeof published / sizeof published[0]; i++) {
         struct graph g;
