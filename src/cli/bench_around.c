@@ -89,7 +89,7 @@ static double time_evaluation(struct bench *b, enum tta tta, uint32_t images)
     double seconds[3];
     for (int i = 0; i < 3; i++) {
         double start = clock_seconds();
-        evaluate(&t->evaluator, &set, tta, &result, NULL);
+        evaluate(&t->evaluator, &set, tta, &result, NULL, NULL);
         seconds[i] = (clock_seconds() - start) / images;
     }
     return bench_median(seconds, 3);

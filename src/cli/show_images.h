@@ -3,7 +3,7 @@
 #define KILN_CLI_SHOW_IMAGES_H
 
 #include "backend/backend.h"
-#include "cli/picture.h"
+#include "base/picture.h"
 #include "data/augment.h"
 #include "data/dataset.h"
 

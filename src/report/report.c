@@ -17,7 +17,7 @@
 static const char *const incidental[] = {
     "seed",      "name",      "threads",    "isa",    "data_dir", "checkpoint_every",
     "keep_last", "keep_best", "hash_steps", "target", "steps",    "probes",
-    "probe_budget", "probe_images", "probe_precision", "probe_iterations", NULL,
+    "predictions", "probe_budget", "probe_images", "probe_precision", "probe_iterations", NULL,
 };
 
 static bool is_incidental(const char *key)

@@ -4,7 +4,7 @@
 #include "report/section.h"
 
 extern const struct report_section section_answer, section_range, section_heat, section_optimum,
-    section_parallel, section_training, section_warnings, section_provenance;
+    section_parallel, section_training, section_images, section_warnings, section_provenance;
 
 const struct report_section *const report_sections[] = {
     &section_answer,
@@ -13,6 +13,7 @@ const struct report_section *const report_sections[] = {
     &section_optimum,
     &section_parallel,
     &section_training,
+    &section_images,
     &section_warnings,
     &section_provenance,
     NULL,

@@ -6,11 +6,14 @@
  *         metrics.jsonl    every step, hash, evaluation, checkpoint (store/metrics.h)
  *         epochs.csv       a row an epoch (store/table.h)
  *         status.json      running, finished ...; process, step, heartbeat
+ *         predictions.safetensors  at the end: what each held-out image was taken for
+ *         gallery.json     at the end: the hardest images and the most confused pairs of classes,
+ *         gallery.png      and what they look like
  *         checkpoints/     safetensors (train/checkpoint.h)
  *         LOCK             held by the one process that writes
  *
  * One process writes a run at a time; config.ini is never changed, the two tables only grow (and
- * are cut back to the checkpoint that a resume starts from), the two .json are replaced whole.
+ * are cut back to the checkpoint that a resume starts from), the others are replaced whole.
  */
 #ifndef KILN_STORE_RUNDIR_H
 #define KILN_STORE_RUNDIR_H

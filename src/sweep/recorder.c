@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "base/file.h"
+#include "sweep/gallery.h"
 #include "train/trainer.h"
 
 static const double HEARTBEAT = 5.0; /* seconds between two writings of status.json */
@@ -221,6 +222,14 @@ static void on_probe(void *context, const struct probe_event *event)
         recorder_fail(r, &e);
 }
 
+static void on_outcomes(void *context, const struct outcomes_event *event)
+{
+    struct recorder *r = context;
+    struct err e;
+    if (!r->failed && gallery_write(&r->dir, event, &e))
+        recorder_fail(r, &e);
+}
+
 struct observer recorder_observer(struct recorder *r)
 {
     return (struct observer){
@@ -231,6 +240,7 @@ struct observer recorder_observer(struct recorder *r)
         .epoch = on_epoch,
         .checkpoint = on_checkpoint,
         .probe = on_probe,
+        .outcomes = on_outcomes,
     };
 }
 

@@ -159,6 +159,8 @@ const struct option_def config_options[] = {
      "keep the weights of the best evaluation as best.safetensors", NULL},
     {"hash_steps", OPTION_INT, AT(hash_steps), "3", 0, LIMIT, NULL, "steps", "checkpoints",
      "record the hash of the weights after each of the first steps, for kiln verify", NULL},
+    {"predictions", OPTION_FLAG, AT(predictions), "yes", 0, 0, NULL, NULL, "checkpoints",
+     "at the end, keep what each held-out image was taken for, and a picture of the hardest", NULL},
 
     {"probes", OPTION_TEXT, AT(probes), "", 0, 0, NULL, NULL, "probes",
      "what to measure along the way, as in norms,sharpness; 'kiln probe' lists them", NULL},

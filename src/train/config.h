@@ -93,6 +93,7 @@ struct config {
     int keep_last;
     bool keep_best;
     int hash_steps;
+    bool predictions;
     /* probes */
     char probes[OPTION_TEXT_SIZE];     /* names, with commas between them */
     double probe_budget;

@@ -109,7 +109,7 @@ static double log_sum_exp(const double *x, int count)
 }
 
 void evaluate(struct evaluator *v, const struct eval_set *set, enum tta tta,
-              struct eval_result *result, uint32_t *confusion)
+              struct eval_result *result, uint32_t *confusion, struct eval_outcome *outcomes)
 {
     int classes = v->model->graph->classes;
     assert(classes <= CLASSES_MAX);
@@ -125,7 +125,14 @@ void evaluate(struct evaluator *v, const struct eval_set *set, enum tta tta,
             const double *x = v->sum + (size_t)i * (size_t)classes;
             int label = set->labels[image_at(set, first + (uint32_t)i)];
             int guess = first_largest(x, classes);
-            loss += log_sum_exp(x, classes) - x[label];
+            double lse = log_sum_exp(x, classes);
+            loss += lse - x[label];
+            if (outcomes)
+                outcomes[first + (uint32_t)i] = (struct eval_outcome){
+                    .loss = (float)(lse - x[label]),
+                    .probability = (float)exp(x[guess] - lse),
+                    .predicted = (uint8_t)guess,
+                };
             hits += guess == label;
             result->class_count[label]++;
             result->class_hits[label] += guess == label;
@@ -151,10 +158,10 @@ int eval_checkpoint(const struct config *c, const struct images *images, const c
         goto out;
     const struct eval_set set = {
         .store = &store, .labels = images->test.labels, .count = images->test.count};
-    evaluate(&v, &set, TTA_NONE, plain, c->tta == TTA_NONE ? confusion : NULL);
+    evaluate(&v, &set, TTA_NONE, plain, c->tta == TTA_NONE ? confusion : NULL, NULL);
     *tta = *plain;
     if (c->tta != TTA_NONE)
-        evaluate(&v, &set, (enum tta)c->tta, tta, confusion);
+        evaluate(&v, &set, (enum tta)c->tta, tta, confusion, NULL);
     model_hash(&net.model, weights_hash);
     status = 0;
 out:

@@ -41,13 +41,20 @@ struct eval_result {
     uint32_t class_count[CLASSES_MAX], class_hits[CLASSES_MAX];
 };
 
+/* What became of one image: 12 bytes. */
+struct eval_outcome {
+    float loss;
+    float probability;           /* of the predicted class: its softmax of the averaged logits */
+    uint8_t predicted;
+};
+
 int evaluator_init(struct evaluator *v, struct model *m, struct err *e);
 void evaluator_release(struct evaluator *v);
 
 /* Fills `result`; `confusion` [classes, classes], if not NULL, gets the counts of (label, predicted
- * class). */
+ * class), `outcomes` [set->count], if not NULL, what became of each image of the set. */
 void evaluate(struct evaluator *v, const struct eval_set *set, enum tta tta,
-              struct eval_result *result, uint32_t *confusion);
+              struct eval_result *result, uint32_t *confusion, struct eval_outcome *outcomes);
 
 /* Bytes of the plan that evaluator_init makes, for --dry-run. */
 size_t evaluator_bytes(const struct graph *g, struct backend *b);

@@ -2,7 +2,8 @@
  *
  * train/ knows no terminal and no files of a run; whoever wants to show or store something hands
  * in observers. Each member may be NULL. The structs live for the call only. Calls come from the
- * thread that runs train_run, in the order: run, { step, hash, epoch, checkpoint }..., end. A run
+ * thread that runs train_run, in the order: run, { step, hash, epoch, checkpoint }..., outcomes,
+ * end. A run
  * that could not begin (no memory, a damaged checkpoint) tells nothing.
  */
 #ifndef KILN_TRAIN_OBSERVER_H
@@ -14,6 +15,7 @@
 
 #include "backend/backend.h"
 
+struct eval_outcome;         /* train/eval.h */
 struct trainer;              /* train/trainer.h: for probes that look at weights and gradients */
 
 /* Before the first step. */
@@ -77,6 +79,18 @@ struct checkpoint_event {
     bool best;               /* also kept as best.safetensors */
 };
 
+/* What each held-out image was taken for, by the last evaluation with one view: on the images that
+ * decide (validation where some are held out, else test). With the key `predictions`, after the
+ * last step of a run, or of this call when it stops at the limit `steps`; not after a signal. */
+struct outcomes_event {
+    const struct trainer *trainer;
+    uint64_t step;
+    bool validation;         /* else test */
+    uint32_t count;
+    const uint32_t *indices; /* [count]: into the training images; NULL: test images 0, 1, 2 ... */
+    const struct eval_outcome *outcomes; /* [count], train/eval.h */
+};
+
 enum train_reason {
     TRAIN_FINISHED,          /* the schedule's end */
     TRAIN_STEPS,             /* the limit `steps` */
@@ -122,6 +136,7 @@ struct observer {
     void (*hash)(void *context, const struct hash_event *event);
     void (*epoch)(void *context, const struct epoch_event *event);
     void (*checkpoint)(void *context, const struct checkpoint_event *event);
+    void (*outcomes)(void *context, const struct outcomes_event *event);
     void (*end)(void *context, const struct train_result *result);
     void (*probe)(void *context, const struct probe_event *event); /* after a step */
 };

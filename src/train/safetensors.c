@@ -20,8 +20,9 @@ static const struct {
     const char *name;
     size_t bytes;
 } types[] = {
-    {"F32", 4}, {"F64", 8}, {"I64", 8}, {"F16", 2}, {"BF16", 2}, {"I32", 4}, {"I16", 2},
-    {"I8", 1},  {"U8", 1},  {"U16", 2}, {"U32", 4}, {"U64", 8},  {"BOOL", 1},
+    {"F32", 4},  {"F64", 8}, {"I64", 8}, {"U8", 1},  /* as enum safetensor_type has them */
+    {"F16", 2},  {"BF16", 2}, {"I32", 4}, {"I16", 2}, {"I8", 1},
+    {"U16", 2},  {"U32", 4}, {"U64", 8}, {"BOOL", 1},
 };
 
 enum { TYPE_COUNT = sizeof types / sizeof types[0], HEADER_MAX = 100 * 1000 * 1000 };

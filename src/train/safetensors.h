@@ -18,7 +18,8 @@
 
 #include "base/err.h"
 
-enum safetensor_type { SAFETENSOR_F32, SAFETENSOR_F64, SAFETENSOR_I64, SAFETENSOR_OTHER };
+enum safetensor_type { SAFETENSOR_F32, SAFETENSOR_F64, SAFETENSOR_I64, SAFETENSOR_U8,
+                       SAFETENSOR_OTHER };
 
 enum { SAFETENSOR_DIMS = 8 };
 

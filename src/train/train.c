@@ -25,6 +25,7 @@ struct run {
     uint64_t epoch_images;
     uint64_t checkpointed;       /* step of the last checkpoint, or UINT64_MAX */
     struct eval_result test, validation; /* the last ones made */
+    struct eval_outcome *outcomes; /* of the last one, on the images that decide; or NULL */
     uint64_t evaluated;          /* at this step; UINT64_MAX: never */
     double lr;                   /* of the last step */
 };
@@ -128,9 +129,10 @@ static int step(struct run *run, struct err *e)
 static void evaluate_now(struct run *run)
 {
     struct trainer *t = &run->trainer;
-    trainer_evaluate(t, false, TTA_NONE, &run->test);
-    if (t->selection.validation_count > 0)
-        trainer_evaluate(t, true, TTA_NONE, &run->validation);
+    bool validate = t->selection.validation_count > 0;
+    trainer_evaluate(t, false, TTA_NONE, &run->test, validate ? NULL : run->outcomes);
+    if (validate)
+        trainer_evaluate(t, true, TTA_NONE, &run->validation, run->outcomes);
     run->evaluated = t->step;
 }
 
@@ -307,7 +309,7 @@ static void conclude(struct run *run)
     double reached = r->test_accuracy;
     if (measure && t->config.tta != TTA_NONE) {
         struct eval_result seen;
-        trainer_evaluate(t, false, (enum tta)t->config.tta, &seen);
+        trainer_evaluate(t, false, (enum tta)t->config.tta, &seen, NULL);
         r->tta_loss = seen.loss;
         reached = r->tta_accuracy = seen.accuracy;
     }
@@ -332,6 +334,30 @@ static void fill_result(struct run *run)
     r->seconds = elapsed(run);
 }
 
+/* Images that accuracy is judged by. */
+static uint32_t deciding_images(const struct trainer *t)
+{
+    uint32_t held_out = t->selection.validation_count;
+    return held_out > 0 ? held_out : t->images->test.count;
+}
+
+static void tell_outcomes(struct run *run)
+{
+    const struct trainer *t = &run->trainer;
+    bool validation = t->selection.validation_count > 0;
+    if (!run->outcomes || run->evaluated != t->step || run->result->reason == TRAIN_STOPPED)
+        return;
+    const struct outcomes_event event = {
+        .trainer = t,
+        .step = t->step,
+        .validation = validation,
+        .count = deciding_images(t),
+        .indices = validation ? t->selection.validation : NULL,
+        .outcomes = run->outcomes,
+    };
+    NOTIFY(run, outcomes, &event);
+}
+
 static int open_run(struct run *run, struct err *e)
 {
     const struct train_request *r = run->request;
@@ -345,6 +371,8 @@ static int open_run(struct run *run, struct err *e)
     if (t->config.steps > 0 && (uint64_t)t->config.steps < run->last)
         run->last = (uint64_t)t->config.steps;
     run->evaluated = run->checkpointed = UINT64_MAX;
+    if (t->config.predictions && t->config.eval_every >= 0)
+        run->outcomes = xcalloc(deciding_images(t), sizeof *run->outcomes);
     if (r->resume_from) {
         run->checkpointed = t->step;
         snprintf(run->result->checkpoint, sizeof run->result->checkpoint, "%s", r->resume_from);
@@ -375,9 +403,12 @@ int train_run(const struct train_request *r, struct train_result *result, struct
         if (!status)
             conclude(run);
         fill_result(run);
+        if (!status)
+            tell_outcomes(run);
         NOTIFY(run, end, result);
     }
     trainer_release(&run->trainer);
+    free(run->outcomes);
     free(run);
     return status;
 }

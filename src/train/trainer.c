@@ -193,7 +193,8 @@ double trainer_lr(const struct trainer *t)
     return t->config.lr * schedule_factor(&t->schedule, t->step, t->total, t->per_epoch);
 }
 
-void trainer_evaluate(struct trainer *t, bool validation, enum tta tta, struct eval_result *result)
+void trainer_evaluate(struct trainer *t, bool validation, enum tta tta, struct eval_result *result,
+                      struct eval_outcome *outcomes)
 {
     const struct selection *s = &t->selection;
     const struct images *images = t->images;
@@ -204,7 +205,7 @@ void trainer_evaluate(struct trainer *t, bool validation, enum tta tta, struct e
                                 .indices = s->validation,
                                 .labels = images->train.labels,
                                 .count = s->validation_count};
-    evaluate(&t->evaluator, &set, tta, result, NULL);
+    evaluate(&t->evaluator, &set, tta, result, NULL, outcomes);
 }
 
 /* Bytes of parameters, gradients, state, momentum, the state before a step, and the slow weights;

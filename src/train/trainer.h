@@ -71,8 +71,9 @@ struct model *trainer_result_model(struct trainer *t);
 /* Learning rate of the next step (of the role weight). */
 double trainer_lr(const struct trainer *t);
 
-/* Evaluates on the test images, or on those held out for validation. */
-void trainer_evaluate(struct trainer *t, bool validation, enum tta tta, struct eval_result *result);
+/* Evaluates on the test images, or on those held out for validation. `outcomes` may be NULL. */
+void trainer_evaluate(struct trainer *t, bool validation, enum tta tta, struct eval_result *result,
+                      struct eval_outcome *outcomes);
 
 /* What a run would take, without data and without big allocations: for --dry-run. */
 struct train_estimate {

@@ -5,13 +5,15 @@ usage: test_cli_data.py KILN
 import http.server
 import json
 import os
-import struct
+import pathlib
 import subprocess
 import sys
 import tempfile
 import threading
 import unittest
-import zlib
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "support"))
+from png import read_png  # noqa: E402
 
 KILN = sys.argv[1]
 RECORDS, RECORD = 10000, 3073
@@ -40,42 +42,6 @@ def poke(path, at, data):
     with open(path, "r+b") as f:
         f.seek(at)
         f.write(bytes(data))
-
-
-def read_png(path):
-    """Rows of (r, g, b) of an 8-bit colour PNG."""
-    with open(path, "rb") as f:
-        data = f.read()
-    assert data[:8] == b"\x89PNG\r\n\x1a\n"
-    at, packed = 8, b""
-    while at < len(data):
-        size, kind = struct.unpack(">I4s", data[at : at + 8])
-        body = data[at + 8 : at + 8 + size]
-        assert data[at + 8 + size : at + 12 + size] == struct.pack(">I", zlib.crc32(kind + body))
-        if kind == b"IHDR":
-            width, height, depth, colour = struct.unpack(">IIBB", body[:10])
-            assert (depth, colour) == (8, 2)
-        packed += body if kind == b"IDAT" else b""
-        at += size + 12
-    raw, rows, above = zlib.decompress(packed), [], bytes(3 * width)
-    for y in range(height):
-        line = raw[y * (3 * width + 1) : (y + 1) * (3 * width + 1)]
-        above = unfilter(line[0], bytearray(line[1:]), above)
-        rows.append([tuple(above[3 * x : 3 * x + 3]) for x in range(width)])
-    return rows
-
-
-def unfilter(kind, line, above):
-    for i in range(len(line)):
-        left = line[i - 3] if i >= 3 else 0
-        up, corner = above[i], above[i - 3] if i >= 3 else 0
-        if kind == 4:
-            guess = left + up - corner
-            add = min((left, up, corner), key=lambda v: abs(guess - v))
-        else:
-            add = (0, left, up, (left + up) // 2)[kind]
-        line[i] = (line[i] + add) & 255
-    return bytes(line)
 
 
 class Data(unittest.TestCase):
@@ -149,7 +115,7 @@ class Data(unittest.TestCase):
                           "2", "--scale", "2", "--pad", "4", "--png", png, "--isa", isa, "--quiet")
             self.expect(result, 0)
             self.assertEqual(result.stdout, png + "\n")
-            rows = read_png(png)
+            rows = read_png(pathlib.Path(png).read_bytes())
             self.assertEqual((len(rows[0]), len(rows)), (2 * 68, 64 + 8 + 6))
             tiles = [[row[68 * i + 2 : 68 * i + 66] for row in rows[2:66]] for i in range(2)]
             self.assertEqual({v for row in tiles[0] for v in row}, {(0, 0, 0)})
@@ -168,7 +134,7 @@ class Data(unittest.TestCase):
         self.expect(kiln("show", "synthetic", "--cutout", "32", "--count", "3", "--scale", "1",
                          "--png", png), 0)
         mean = json.loads(kiln("verify", "synthetic", "--json").stdout)["mean"]
-        rows = read_png(png)
+        rows = read_png(pathlib.Path(png).read_bytes())
         self.assertEqual({v for row in rows[2:34] for v in row[2:34]},
                          {tuple(round(m) for m in mean)})
 

@@ -285,12 +285,12 @@ static void test_losses__are_those_of_the_evaluation(void **state)
     lab_open(&l, 6);
     bench_open(&b, "losses", &l);
     bench_measure(&b, &l, false);
-    trainer_evaluate(&l.trainer, false, TTA_NONE, &r);
+    trainer_evaluate(&l.trainer, false, TTA_NONE, &r, NULL);
     assert_int_equal(value(&b, "test", "images"), TINY_TEST);
     assert_close(value(&b, "test", "loss"), r.loss, 1e-6);
     assert_close(value(&b, "test", "accuracy"), r.accuracy, 1e-9);
     assert_true(fabs(value(&b, "test", "refreshed_loss") - r.loss) > 1e-3 * r.loss);
-    trainer_evaluate(&l.trainer, true, TTA_NONE, &r);
+    trainer_evaluate(&l.trainer, true, TTA_NONE, &r, NULL);
     assert_close(value(&b, "validation", "loss"), r.loss, 1e-6);
     assert_int_equal(value(&b, "training", "images"), 70);
     b.probe->close(b.self);

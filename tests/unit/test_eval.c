@@ -107,9 +107,10 @@ static void expected_logits(double *logits, int i, enum tta tta)
 static void check(enum tta tta)
 {
     struct eval_result got;
+    struct eval_outcome outcomes[COUNT];
     uint32_t confusion[TINY_CLASSES * TINY_CLASSES], wanted[TINY_CLASSES * TINY_CLASSES] = {0};
     const struct eval_set set = {.store = &store, .labels = images.test.labels, .count = COUNT};
-    evaluate(&evaluator, &set, tta, &got, confusion);
+    evaluate(&evaluator, &set, tta, &got, confusion, outcomes);
     double loss = 0;
     int hits = 0;
     for (int i = 0; i < COUNT; i++) {
@@ -121,6 +122,9 @@ static void check(enum tta tta)
             best = logits[k] > logits[best] ? k : best;
         }
         loss += log(sum) - logits[label];
+        assert_int_equal(outcomes[i].predicted, best);
+        assert_true(fabs((double)outcomes[i].loss - (log(sum) - logits[label])) < 1e-5);
+        assert_true(fabs((double)outcomes[i].probability - exp(logits[best]) / sum) < 1e-5);
         hits += best == label;
         wanted[label * TINY_CLASSES + best]++;
     }
@@ -166,11 +170,11 @@ static void test_evaluate__chosen_images(void **state)
         chosen[i] = 2 * i + 1;
     struct eval_set set = {.store = &store, .indices = chosen, .labels = images.test.labels,
                            .count = COUNT / 2};
-    evaluate(&evaluator, &set, TTA_NONE, &some, NULL);
+    evaluate(&evaluator, &set, TTA_NONE, &some, NULL, NULL);
     for (uint32_t i = 0; i < COUNT / 2; i++) {
         set.indices = &chosen[i];
         set.count = 1;
-        evaluate(&evaluator, &set, TTA_NONE, &one, NULL);
+        evaluate(&evaluator, &set, TTA_NONE, &one, NULL, NULL);
         loss += one.loss;
     }
     assert_true(fabs(some.loss - loss / (COUNT / 2)) < 1e-12);

@@ -1,4 +1,5 @@
 """test_report.py - kiln report as a file: the same bytes, nothing from outside, names unharmed."""
+import base64
 import html
 import json
 import pathlib
@@ -107,6 +108,48 @@ class Report(harness.Case):
         self.assertEqual(rates, sorted(rates))
         self.assertGreater(rates[-1], 0.5)
         self.assertNotIn('id="fig-range"', self.page(*[f"range/trials/{n}" for n, _ in trials]))
+
+    def test_hard_images__are_in_the_page_with_their_labels(self):
+        self.train()
+        gallery = json.loads(self.read("run/gallery.json"))
+        page = self.page("run")
+        self.assertEqual(page.count("data:image/png;base64,"), 1)
+        picture = base64.b64decode(re.search(r"data:image/png;base64,([^\"]+)", page)[1])
+        self.assertEqual(picture, (self.folder / "run/gallery.png").read_bytes())
+        cuts = re.findall(r'viewBox="(\d+) (\d+) 32 32" aria-label="([^"]+)"', page)
+        shown = gallery["hardest"] + [e for c in gallery["confused"] for e in c["examples"]]
+        self.assertEqual([(int(x) // 32 + int(y) // 32 * 8) for x, y, _ in cuts],
+                         [s["cell"] for s in shown])
+        names = gallery["classes"]
+        for (_, _, label), s in zip(cuts, shown):
+            self.assertTrue(html.unescape(label).startswith(
+                f"{names[s['label']]}, taken for {names[s['predicted']]} ("), label)
+        self.assertIn(f"{gallery['wrong']} of {gallery['count']} are taken for something else",
+                      self.text(page))
+
+    def test_hard_images_of_many_runs__are_those_of_the_best(self):
+        results = {name: self.train("--seed", seed, out=f"runs/{name}")["test_accuracy"]
+                   for name, seed in (("one", "1"), ("two", "2"), ("three", "3"))}
+        best = max(results, key=results.get)
+        self.assertIn(f"Of the best run of the best configuration, {best} after step 30, on its",
+                      self.text(self.page("runs")))
+        for name in ("gallery.json", "gallery.png"):
+            (self.folder / "runs" / best / name).unlink()
+        text = self.text(self.page("runs"))
+        self.assertIn(f"{best} has no gallery.json, so its hardest images are not known", text)
+        self.assertNotIn("fig-hardest", text)
+
+    def test_a_damaged_gallery__is_no_gallery(self):
+        self.train()
+        good = self.read("run/gallery.json")
+        for damage in (good[:100], "{}", good.replace('"side": 32', '"side": -1'),
+                       good.replace('"hardest"', '"softest"'),
+                       good.replace('"predicted": ', '"predicted": 9999')):
+            self.write("run/gallery.json", damage)
+            self.page("run")
+        self.write("run/gallery.json", good)
+        (self.folder / "run/gallery.png").write_bytes(b"GIF89a, no picture")
+        self.assertIn("has no gallery.json", self.page("run"))
 
     def test_damaged_and_missing_files__are_told(self):
         self.train()

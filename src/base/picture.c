@@ -1,5 +1,5 @@
 /* picture.c - see picture.h. The only file that knows libpng. */
-#include "cli/picture.h"
+#include "base/picture.h"
 
 #include <assert.h>
 #include <ctype.h>

@@ -1,6 +1,6 @@
 /* picture.h - a small colour picture with text, written as PNG. */
-#ifndef KILN_CLI_PICTURE_H
-#define KILN_CLI_PICTURE_H
+#ifndef KILN_BASE_PICTURE_H
+#define KILN_BASE_PICTURE_H
 
 #include <stddef.h>
 #include <stdint.h>
