@@ -6,6 +6,7 @@
 #include "cli/waiting.h"
 
 extern const struct command command_train, command_resume, command_sweep, command_find_lr,
+    command_study,
     command_eval, command_data, command_net, command_schedule, command_doctor, command_verify,
     command_runs, command_probe, command_export, command_bench, command_report, command_serve,
     command_watch, command_help, command_completion;
@@ -15,6 +16,7 @@ static const struct command *const commands[] = {
     &command_resume,
     &command_sweep,
     &command_find_lr,
+    &command_study,
     &command_eval,
     &command_data,
     &command_net,

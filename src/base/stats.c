@@ -265,18 +265,19 @@ static double least_at(const struct pool *p, const double *sample, int *without)
     return stats_parabola_at(&fit, low) < stats_parabola_at(&fit, high) ? low : high;
 }
 
-bool stats_optimum_fit(const double *x, const double *y, size_t n, int draws, uint64_t seed,
-                       struct stats_optimum *o)
+bool stats_optimum_samples(const double *x, const double *y, size_t n, int draws, uint64_t seed,
+                           struct stats_optimum *o, double *minima)
 {
     *o = (struct stats_optimum){.interval = {(double)NAN, (double)NAN}};
+    for (int d = 0; d < draws; d++)
+        minima[d] = (double)NAN;
     if (!stats_parabola_fit(x, y, n, &o->fit))
         return false;
     if (n == 3 || draws < 1)
         return true;
     o->draws = draws;
     o->resampled_repetitions = has_repetitions(x, n);
-    double *room = xmalloc((3 * n + (size_t)draws) * sizeof *room);
-    double *sample = room + 2 * n, *minima = sample + n;
+    double *room = xmalloc(3 * n * sizeof *room), *sample = room + 2 * n;
     struct pool p = {x, n, room, room + n, o->resampled_repetitions};
     fill_pool(&p, y, &o->fit);
     for (int d = 0; d < draws; d++) {
@@ -288,4 +289,13 @@ bool stats_optimum_fit(const double *x, const double *y, size_t n, int draws, ui
     o->interval.high = stats_quantile(minima, (size_t)draws, 0.975);
     free(room);
     return true;
+}
+
+bool stats_optimum_fit(const double *x, const double *y, size_t n, int draws, uint64_t seed,
+                       struct stats_optimum *o)
+{
+    double *minima = xcalloc((size_t)(draws > 0 ? draws : 1), sizeof *minima);
+    bool fitted = stats_optimum_samples(x, y, n, draws, seed, o, minima);
+    free(minima);
+    return fitted;
 }

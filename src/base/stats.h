@@ -73,4 +73,9 @@ struct stats_optimum {
 bool stats_optimum_fit(const double *x, const double *y, size_t n, int draws, uint64_t seed,
                        struct stats_optimum *o);
 
+/* The same, and the minimum of every sample: minima[draws], NaN when n = 3. For what is computed of
+ * several optima, as the slope through them: sample d of each gives sample d of the slope. */
+bool stats_optimum_samples(const double *x, const double *y, size_t n, int draws, uint64_t seed,
+                           struct stats_optimum *o, double *minima);
+
 #endif

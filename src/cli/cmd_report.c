@@ -5,8 +5,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "cli/cli.h"
-#include "report/html.h"
-#include "report/page.h"
+#include "cli/write_report.h"
 #include "report/section.h"
 
 struct args {
@@ -43,23 +42,6 @@ static int split_sections(char *text, const char **names, struct err *e)
     return 0;
 }
 
-static int write_page(const struct report *r, const struct page_options *o, const char *path,
-                      struct err *e)
-{
-    char *text;
-    size_t bytes;
-    FILE *out = html_memory(&text, &bytes);
-    page_write(out, r, o);
-    fclose(out);
-    int rc = 0;
-    if (strcmp(path, "-") == 0)
-        fwrite(text, 1, bytes, stdout);
-    else
-        rc = file_write(path, text, bytes, e);
-    free(text);
-    return rc;
-}
-
 static int print_result(const struct invocation *inv, const struct report *r, const char *path,
                         struct err *e)
 {
@@ -90,10 +72,8 @@ static int run(struct invocation *inv, struct err *e)
     if (inv->common.json && strcmp(out, "-") == 0)
         return err_set(e, EXIT_USAGE, "--json and --out - both want standard output");
     int rc = report_open(&r, (const char *const *)inv->operands, (size_t)inv->operand_count, e);
-    const struct page_options o = {.title = *args->title ? args->title : NULL,
-                                   .only = only[0] ? only : NULL};
     if (!rc)
-        rc = write_page(&r, &o, out, e);
+        rc = write_page(&r, *args->title ? args->title : NULL, only[0] ? only : NULL, out, e);
     if (!rc)
         rc = print_result(inv, &r, out, e);
     report_release(&r);

@@ -72,12 +72,15 @@ static int apply_settings(const struct invocation *inv, int from_set, struct con
     return 0;
 }
 
-static int resolve(const struct invocation *inv, const char *path, int resumed, struct config *c,
-                   struct err *e)
+static int resolve(const struct invocation *inv, const char *path, const char *const *pairs,
+                   int resumed, struct config *c, struct err *e)
 {
     config_default(c);
     if (path && options_read_ini(config_options, c, path, e))
         return -1;
+    for (; pairs && *pairs; pairs += 2)
+        if (options_set(config_options, c, pairs[0], pairs[1], "study", e))
+            return -1;
     if (resumed)
         c->steps = 0;
     if (options_read_environment(config_options, c, reserved_keys, e) ||
@@ -91,7 +94,16 @@ int resolve_keys(const struct invocation *inv, const char *recipe, struct config
     char path[4096];
     if (recipe && resolve_recipe(recipe, path, e))
         return -1;
-    return resolve(inv, recipe ? path : NULL, 0, c, e);
+    return resolve(inv, recipe ? path : NULL, NULL, 0, c, e);
+}
+
+int resolve_study(const struct invocation *inv, const char *recipe, const char *const *pairs,
+                  struct config *c, struct err *e)
+{
+    char path[4096];
+    if (resolve_recipe(recipe, path, e))
+        return -1;
+    return resolve(inv, path, pairs, 0, c, e) || machine_resolve(c, e) ? -1 : 0;
 }
 
 int resolve_config(const struct invocation *inv, const char *recipe, struct config *c,
@@ -103,5 +115,5 @@ int resolve_config(const struct invocation *inv, const char *recipe, struct conf
 int resolve_resumed(const struct invocation *inv, const char *ini, struct config *c,
                     struct err *e)
 {
-    return resolve(inv, ini, 1, c, e) || machine_resolve(c, e) ? -1 : 0;
+    return resolve(inv, ini, NULL, 1, c, e) || machine_resolve(c, e) ? -1 : 0;
 }

@@ -20,6 +20,11 @@ int resolve_config(const struct invocation *inv, const char *recipe, struct conf
 /* The same without choosing kernels, for what computes nothing: isa and precision may stay auto. */
 int resolve_keys(const struct invocation *inv, const char *recipe, struct config *c, struct err *e);
 
+/* The same as resolve_config, with keys that a study sets over its recipe: key, value ... NULL (or
+ * NULL). What the user sets goes over them. */
+int resolve_study(const struct invocation *inv, const char *recipe, const char *const *pairs,
+                  struct config *c, struct err *e);
+
 /* The same as resolve_config, but for a run that is taken up again: `steps`, which only says where
  * the last call stopped, starts from its default. */
 int resolve_resumed(const struct invocation *inv, const char *ini, struct config *c,
