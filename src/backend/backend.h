@@ -148,6 +148,16 @@ struct backend_ops {
                                   const struct map *x, const struct map *dy, void *dw, void *dbias,
                                   void *workspace);
 
+    /* A convolution and the 2x2 max pool behind it, whose windows cover its p x q outputs without
+     * gaps, as one: the map between them never exists. y and dy are the pool's, [p / 2, q / 2];
+     * argmax as in maxpool_forward. The results are those of the two operations, bit for bit.
+     * Weights are packed and workspaces sized as above. conv_pools: whether the algorithm that the
+     * shape names for the pass can do it. */
+    bool (*conv_pools)(struct backend *b, const struct conv_shape *s, enum conv_pass pass);
+    void (*conv_pool_forward)(struct backend *b, int n, const struct conv_shape *s,
+                              const struct map *x, const void *packed, const void *bias,
+                              const struct map *y, uint8_t *argmax, void *workspace);
+
     /* Batch norm. statistics: fills t->mean and t->rstd from x and moves the running statistics
      * (with groups, by the mean over groups of each group's mean and unbiased variance; a group
      * of one value counts as variance 0; a group without images is left out and gets mean and

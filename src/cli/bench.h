@@ -47,6 +47,7 @@ struct bench_candidate {
     int pass, algorithm;     /* enum conv_pass; the backend's number */
     double predicted, measured;
     bool taken;              /* by the plan */
+    bool pooled;             /* and there with the max pool behind it; measured without */
 };
 
 struct bench {

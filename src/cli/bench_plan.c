@@ -57,6 +57,7 @@ static int add_pass(struct bench *b, const struct plan_step_info *info, struct e
                                       .algorithm = a,
                                       .predicted = predicted,
                                       .taken = info->conv->algorithm[pass] == a};
+        c->pooled = c->taken && info->pooled;
         if (measure(b, c, info->conv, &c->measured, e))
             return -1;
     }
@@ -98,9 +99,10 @@ void bench_plan_print(const struct bench *b)
     for (int i = 0; i < b->candidate_count; i++) {
         const struct bench_candidate *c = &b->candidates[i];
         bool first = i == 0 || c[-1].layer != c->layer || c[-1].pass != c->pass;
-        printf("%-22s %-18s %-12s %9.2f %9.2f%s\n", first ? c->layer : "",
+        printf("%-22s %-18s %-12s %9.2f %9.2f%s%s\n", first ? c->layer : "",
                first ? pass_names[c->pass] : "", name_of(b, c), 1e3 * c->predicted,
-               1e3 * c->measured, c->taken ? "  taken" : "");
+               1e3 * c->measured, c->taken ? "  taken" : "",
+               c->pooled ? ", with the pool" : "");
     }
 }
 
@@ -116,6 +118,7 @@ json_t *bench_plan_json(const struct bench *b)
         json_object_set_new(o, "predicted_seconds", json_number(c->predicted));
         json_object_set_new(o, "measured_seconds", json_number(c->measured));
         json_object_set_new(o, "taken", json_boolean(c->taken));
+        json_object_set_new(o, "pooled", json_boolean(c->pooled));
         json_array_append_new(list, o);
     }
     return list;

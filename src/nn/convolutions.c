@@ -154,7 +154,7 @@ void program_convolutions(const struct program *p, char *text, size_t size)
     for (int i = 0; i < p->step_count && at < size; i++) {
         const struct step *s = &p->steps[i];
         const int *a = s->conv.algorithm;
-        if (s->op != &op_conv)
+        if (s->op != &op_conv && s->op != &op_conv_pool)
             continue;
         at += (size_t)snprintf(text + at, size - at, "%s%s:%s", at ? ", " : "",
                                p->graph->nodes[s->node].name,

@@ -72,6 +72,15 @@ static void conv_run(const struct run *r, const struct step *s)
                             write_map(r, s, 0), write_map(r, s, 1)->data);
 }
 
+/* Writes the pool's map, a workspace and, in training, the positions of the maxima. */
+static void conv_pool_run(const struct run *r, const struct step *s)
+{
+    uint8_t *argmax = s->write_count > 2 ? write_map(r, s, 2)->data : NULL;
+    ops_of(r)->conv_pool_forward(r->model->backend, r->n, &s->conv, read_map(r, s, 0),
+                                 read_map(r, s, 1)->data, tensor(r, s->tensors[1]),
+                                 write_map(r, s, 0), argmax, write_map(r, s, 1)->data);
+}
+
 static void conv_data_run(const struct run *r, const struct step *s)
 {
     ops_of(r)->conv_backward_data(r->model->backend, r->n, &s->conv, read_map(r, s, 0),
@@ -90,6 +99,21 @@ static void conv_measure(struct program *p, struct step *s)
 {
     p->values[s->writes[1]].bytes =
         p->backend->ops->conv_workspace(p->backend, p->batch, &s->conv, CONV_FORWARD);
+}
+
+/* Bytes of the positions of the maxima that a pool takes: one for each element of its map. */
+static size_t argmax_bytes(const struct program *p, int c, int h, int w)
+{
+    enum precision precision = p->backend->precision;
+    return layout_bytes(precision, p->batch, h, w, c) / precision_bytes(precision);
+}
+
+static void conv_pool_measure(struct program *p, struct step *s)
+{
+    conv_measure(p, s);
+    if (s->write_count > 2)
+        p->values[s->writes[2]].bytes =
+            argmax_bytes(p, s->conv.k, s->conv.p / 2, s->conv.q / 2);
 }
 
 static void conv_data_measure(struct program *p, struct step *s)
@@ -114,6 +138,9 @@ const struct operation op_conv_pack = {
     .phase = "pack", .run = pack_run, .measure = pack_measure};
 const struct operation op_conv = {
     .phase = "forward", .run = conv_run, .measure = conv_measure, .macs = conv_macs};
+const struct operation op_conv_pool = {
+    .phase = "forward+pool", .run = conv_pool_run, .measure = conv_pool_measure,
+    .macs = conv_macs};
 const struct operation op_conv_backward_data = {.phase = "backward-data",
                                                 .run = conv_data_run,
                                                 .measure = conv_data_measure,
@@ -241,12 +268,8 @@ static void maxpool_run(const struct run *r, const struct step *s)
 
 static void maxpool_measure(struct program *p, struct step *s)
 {
-    if (s->write_count < 2)
-        return;
-    enum precision precision = p->backend->precision;
-    p->values[s->writes[1]].bytes =
-        layout_bytes(precision, p->batch, s->pool.p, s->pool.q, s->pool.c) /
-        precision_bytes(precision);
+    if (s->write_count > 1)
+        p->values[s->writes[1]].bytes = argmax_bytes(p, s->pool.c, s->pool.p, s->pool.q);
 }
 
 static void maxpool_backward_run(const struct run *r, const struct step *s)

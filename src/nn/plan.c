@@ -126,6 +126,7 @@ int plan_step_count(const struct plan *p)
 static int pass_of(const struct step *s)
 {
     return s->op == &op_conv                      ? CONV_FORWARD
+           : s->op == &op_conv_pool               ? CONV_FORWARD
            : s->op == &op_conv_backward_data      ? CONV_BACKWARD_DATA
            : s->op == &op_conv_backward_weights   ? CONV_BACKWARD_WEIGHTS
                                                   : -1;
@@ -147,6 +148,7 @@ void plan_step_describe(const struct plan *p, int step, struct plan_step_info *i
         .bytes = bytes / program->batch,
         .conv = pass_of(s) < 0 ? NULL : &s->conv,
         .pass = pass_of(s),
+        .pooled = s->op == &op_conv_pool,
         .needed = p->running[step],
     };
 }

@@ -78,6 +78,7 @@ struct plan_step_info {
     double bytes;        /* of the values read and written, for one image of a whole batch */
     const struct conv_shape *conv; /* of a convolution's passes, else NULL; lives with the plan */
     int pass;            /* enum conv_pass of these */
+    bool pooled;         /* of these: takes over the max pool behind the convolution */
     bool needed;         /* by the tensors that trained in the last plan_backward (or plan_new) */
 };
 void plan_step_describe(const struct plan *p, int step, struct plan_step_info *info);

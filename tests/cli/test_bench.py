@@ -71,6 +71,12 @@ class Bench(harness.Case):
             self.assertIn("direct", candidates)
             self.assertGreater(min(c["measured_seconds"] for c in candidates.values()), 0)
 
+    def test_bench__plan_shows_which_convolutions_pool(self):
+        for (layer, phase), candidates in self.plan("--convolution", "winograd4").items():
+            pooled = [c["algorithm"] for c in candidates.values() if c["pooled"]]
+            expected = layer.endswith("conv1") and phase == "forward"
+            self.assertEqual(pooled, ["winograd4"] if expected else [])
+
     def test_bench__plan_shows_what_was_asked_for(self):
         for candidates in self.plan("--convolution", "direct").values():
             self.assertTrue(candidates["direct"]["taken"])

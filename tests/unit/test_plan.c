@@ -301,6 +301,35 @@ static void test_plan__fusing_an_activation_changes_no_bit(void **state)
     net_close(&net);
 }
 
+/* And a convolution and its pool, here in tiers where the plan takes Winograd; of 37 images the
+ * last block has 5. */
+static void test_plan__fusing_a_pool_changes_no_bit(void **state)
+{
+    (void)state;
+    enum { N = 37 };
+    static const char *const fused = "a conv 1x1 64\nc conv 3x3 80 pad=1\np maxpool 2\n"
+                                     "n batchnorm\ng gelu\nl linear classes\n";
+    static const char *const apart = "a conv 1x1 64\nc conv 3x3 80 pad=1\no scale 1\np maxpool 2\n"
+                                     "n batchnorm\ng gelu\nl linear classes\n";
+    for (enum tier tier = TIER_AVX2; tier <= TIER_AVX512BF16; tier++)
+        for (enum precision p = PRECISION_FP32; p <= PRECISION_BF16; p++) {
+            bool winograd = p == PRECISION_FP32 || tier == TIER_AVX512BF16;
+            if (!tier_available(tier) || !winograd)
+                continue;
+            struct net a, b;
+            net_open(&a, fused, 12, N, p, tier, 3);
+            net_open(&b, apart, 12, N, p, tier, 3);
+            assert_int_equal(steps_of(&a, "c", "forward+pool"), 1);
+            assert_int_equal(steps_of(&a, "p", "pool"), 0);
+            assert_int_equal(steps_of(&b, "c", "forward"), 1);
+            assert_int_equal(steps_of(&b, "p", "pool"), 1);
+            assert_true(net_step(&a, N, 2) == net_step(&b, N, 2));
+            expect_same_gradients(&a, &b, NULL);
+            net_close(&a);
+            net_close(&b);
+        }
+}
+
 static int steps_needed(const struct net *net)
 {
     int count = 0;
@@ -567,6 +596,7 @@ int main(void)
         cmocka_unit_test(test_plan__trimming_changes_no_number),
         cmocka_unit_test(test_plan__trimmed_rows_are_computed_in_no_pass),
         cmocka_unit_test(test_plan__fusing_an_activation_changes_no_bit),
+        cmocka_unit_test(test_plan__fusing_a_pool_changes_no_bit),
         cmocka_unit_test(test_plan__skips_what_nobody_needs),
         cmocka_unit_test(test_plan__knows_which_steps_are_needed),
         cmocka_unit_test(test_plan__short_batches_do_not_see_what_was_there_before),

@@ -229,6 +229,28 @@ static void conv_backward_weights(struct backend *b, int n, const struct conv_sh
         sum_bias(cpu_of(b), n, dy, dbias, workspace);
 }
 
+/* With a pool behind. */
+
+static bool conv_pools(struct backend *b, const struct conv_shape *s, enum conv_pass pass)
+{
+    const struct conv_algorithm *a = algorithm_of(b, s, pass);
+    return s->p % 2 == 0 && s->q % 2 == 0 && a->pools && a->pools(cpu_of(b), s, pass);
+}
+
+static void conv_pool_forward(struct backend *b, int n, const struct conv_shape *s,
+                              const struct map *x, const void *packed, const void *bias,
+                              const struct map *y, uint8_t *argmax, void *workspace)
+{
+    assert_shape(s);
+    assert(conv_pools(b, s, CONV_FORWARD));
+    assert_map(x, s->c, s->h, s->w);
+    assert_map(y, s->k, s->p / 2, s->q / 2);
+    const struct conv_work w = {.n = n, .shape = s, .pass = CONV_FORWARD, .x = *x, .y = *y,
+                                .argmax = argmax, .pooled = true, .packed = packed, .bias = bias,
+                                .workspace = workspace};
+    algorithm_of(b, s, CONV_FORWARD)->run(cpu_of(b), &w);
+}
+
 void cpu_conv_ops(struct backend_ops *ops)
 {
     ops->conv_algorithm_name = conv_algorithm_name;
@@ -240,4 +262,6 @@ void cpu_conv_ops(struct backend_ops *ops)
     ops->conv_forward = conv_forward;
     ops->conv_backward_data = conv_backward_data;
     ops->conv_backward_weights = conv_backward_weights;
+    ops->conv_pools = conv_pools;
+    ops->conv_pool_forward = conv_pool_forward;
 }

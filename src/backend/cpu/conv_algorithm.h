@@ -25,6 +25,9 @@ struct conv_work {
     struct map x, y;       /* forward: reads x, writes y; otherwise the gradients of y and x:
                               backward-data reads y, writes x; backward-weights reads both, where
                               x is the input itself */
+    uint8_t *argmax;       /* if pooled: of the pool's windows; forward writes it unless NULL, else
+                              it is only read */
+    bool pooled;           /* y is the map of a 2x2 max pool behind the convolution */
     const void *packed;    /* forward, backward-data: what `pack` made for this pass */
     const void *bias;      /* forward: P [k] or NULL */
     void *dw;              /* backward-weights: P [k, c, r, s] */
@@ -37,6 +40,10 @@ struct conv_algorithm {
 
     /* Whether it can compute the pass; the functions below are called only if so. */
     bool (*supports)(const struct cpu_backend *b, const struct conv_shape *s, enum conv_pass pass);
+
+    /* Whether it can compute the pass, which it supports, with a 2x2 max pool: windows of p x q
+     * without gaps, p and q even. NULL: never. */
+    bool (*pools)(const struct cpu_backend *b, const struct conv_shape *s, enum conv_pass pass);
 
     /* Predicted seconds of one core for n images; any number for n. */
     double (*seconds)(const struct cpu_backend *b, int n, const struct conv_shape *s,

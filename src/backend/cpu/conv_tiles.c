@@ -9,7 +9,12 @@ static void cut(struct tile_axis *t, int outputs, int most)
     t->count = (outputs + most - 1) / most;
     if (outputs / t->count < WINOGRAD_LEAST)
         t->count = outputs / WINOGRAD_LEAST;
+    if (most == 4 && outputs % 4 == 2) {
+        *t = (struct tile_axis){t->count, 4, 2, t->count - 1};
+        return;
+    }
     t->small = outputs / t->count;
+    t->large = t->small + 1;
     t->large_count = outputs % t->count;
 }
 
@@ -47,7 +52,7 @@ void chunk_init(struct chunk *c, const struct tiling *t, int begin, int end)
 
 static bool has_point(const struct tile_axis *t, bool large, int point)
 {
-    return winograd_point_set[t->small + large] >> point & 1;
+    return winograd_point_set[large ? t->large : t->small] >> point & 1;
 }
 
 int chunk_runs(const struct chunk *c, const struct tiling *t, int f, int n, struct run runs[RUNS])

@@ -19,6 +19,7 @@
 
 enum {
     CHUNK_BYTES = 1 << 20,      /* of V and M, about: the second-level cache */
+    POOL_WINDOW = 4,            /* outputs of a 2x2 pool's window */
     TILES_MOST = 64,            /* of a dimension, so that everything can be counted in ints */
     ITEMS_PER_THREAD = 4        /* at least, where the work can be cut that finely */
 };
@@ -120,6 +121,9 @@ struct winograd_job {
     int n;
     struct tiling tiling;
     struct map in, out;
+    bool pooled;                /* forward: what is written is the 2x2 max pool of `out`, */
+    struct map pool;            /* here, */
+    uint8_t *argmax;            /* with the positions of the maxima, if not NULL */
     int pad;                    /* the first tile's input begins so far above and left of it */
     int in_lines, out_lines;    /* of one pixel */
     const char *packed;
@@ -134,12 +138,13 @@ struct winograd_job {
 struct stage {
     const struct winograd_job *j;
     struct chunk chunk;
-    char *v, *m;
+    char *v, *m, *window;       /* of a tile that will be pooled: its windows one by one */
 };
 
 static size_t worker_bytes(enum precision p, int positions, int lines)
 {
-    return WINOGRAD_FREQUENCIES * (v_step(positions, lines) + m_step(p, positions));
+    return WINOGRAD_FREQUENCIES * (v_step(positions, lines) + m_step(p, positions)) +
+           WINOGRAD_MOST * WINOGRAD_MOST * TILE;
 }
 
 /* Images of a block that are computed: the products go in groups of eight. */
@@ -209,6 +214,48 @@ static void copy_bias(const struct winograd_job *j, int line, void *padded)
                (size_t)min_int(j->out.c - first, cb) * real);
 }
 
+/* Lists the places in the map of the outputs of one line of a tile of my by mx. */
+static void list_outputs(const struct winograd_job *j, const struct position *p, int line, int my,
+                         int mx, void **pixels)
+{
+    const void *read[WINOGRAD_MOST * WINOGRAD_MOST];
+    const char *map = j->out.data;
+    list_pixels(&j->out, j->out_lines, line, p->block, tile_begin(&j->tiling.rows, p->row),
+                tile_begin(&j->tiling.columns, p->column), my, mx, read);
+    for (int i = 0; i < my * mx; i++)
+        pixels[i] = (char *)j->out.data + ((const char *)read[i] - map);
+}
+
+/* Lists the places of a tile's outputs for the pool: a window's four follow on each other. Images
+ * that are not computed become zero. */
+static void list_windows(const struct stage *g, int my, int mx, int images, void **pixels)
+{
+    for (int i = 0; i < my * mx; i++) {
+        int y = i / mx, x = i % mx, window = y / 2 * (mx / 2) + x / 2;
+        char *tile = g->window + (size_t)(window * POOL_WINDOW + y % 2 * 2 + x % 2) * TILE;
+        memset(tile + images * LINE, 0, (size_t)(IMAGES - images) * LINE);
+        pixels[i] = tile;
+    }
+}
+
+/* Pools the windows of one line of a tile of my by mx outputs. */
+static void pool_windows(const struct stage *g, const struct position *at, int my, int mx, int line)
+{
+    const struct winograd_job *j = g->j;
+    enum precision p = j->b->base.precision;
+    const struct pool_shape window = {.c = layout_cb(p), .h = 2, .w = 2, .p = 1, .q = 1,
+                                      .window = 2, .stride = 2};
+    const void *pixels[WINOGRAD_MOST * WINOGRAD_MOST / POOL_WINDOW];
+    list_pixels(&j->pool, j->out_lines, line, at->block, tile_begin(&j->tiling.rows, at->row) / 2,
+                tile_begin(&j->tiling.columns, at->column) / 2, my / 2, mx / 2, pixels);
+    for (int i = 0; i < my * mx / POOL_WINDOW; i++) {
+        size_t to = (size_t)((const char *)pixels[i] - (const char *)j->pool.data);
+        j->b->kernels.pointwise.maxpool_forward(
+            &window, 0, 1, g->window + (size_t)(i * POOL_WINDOW) * TILE,
+            (char *)j->pool.data + to, j->argmax ? j->argmax + to / precision_bytes(p) : NULL);
+    }
+}
+
 static void transform_output(const struct stage *g, int panel, int lines)
 {
     const struct winograd_job *j = g->j;
@@ -222,17 +269,17 @@ static void transform_output(const struct stage *g, int panel, int lines)
             const struct position *p = &g->chunk.at[i];
             int my = tile_size(&j->tiling.rows, p->row);
             int mx = tile_size(&j->tiling.columns, p->column);
-            const void *read[WINOGRAD_MOST * WINOGRAD_MOST];
+            int images = rounded_images(j->n, p->block);
             void *pixels[WINOGRAD_MOST * WINOGRAD_MOST];
-            list_pixels(&j->out, j->out_lines, out_line, p->block,
-                        tile_begin(&j->tiling.rows, p->row),
-                        tile_begin(&j->tiling.columns, p->column), my, mx, read);
-            for (int k = 0; k < my * mx; k++)
-                pixels[k] = (char *)j->out.data + ((const char *)read[k] -
-                                                   (const char *)j->out.data);
-            j->b->kernels.winograd.output(my, mx, rounded_images(j->n, p->block),
+            if (j->pooled)
+                list_windows(g, my, mx, images, pixels);
+            else
+                list_outputs(j, p, out_line, my, mx, pixels);
+            j->b->kernels.winograd.output(my, mx, images,
                                           g->m + (size_t)(i * lines + line) * tile, step, bias,
                                           pixels);
+            if (j->pooled)
+                pool_windows(g, p, my, mx, out_line);
         }
     }
 }
@@ -244,6 +291,7 @@ static void winograd_item(void *ctx, int item, int worker)
     int all = layout_blocks(j->n) * tiling_count(&j->tiling);
     struct stage g = {.j = j, .v = j->workspace + (size_t)worker * j->worker_bytes};
     g.m = g.v + WINOGRAD_FREQUENCIES * v_step(j->positions, j->in_lines);
+    g.window = g.m + WINOGRAD_FREQUENCIES * m_step(j->b->base.precision, j->positions);
     chunk_init(&g.chunk, &j->tiling, begin, min_int(begin + j->positions, all));
     transform_input(&g);
     int end = j->panels * (split + 1) / j->splits;
@@ -281,6 +329,12 @@ static void winograd_run(struct cpu_backend *b, const struct conv_work *w)
     struct winograd_job j = {.b = b, .n = w->n, .in = backward ? w->y : w->x,
                              .out = backward ? w->x : w->y, .pad = backward ? 2 - s->pad : s->pad,
                              .packed = w->packed, .bias = w->bias, .workspace = w->workspace};
+    if (w->pooled) {
+        j.pooled = true;
+        j.pool = w->y;
+        j.argmax = w->argmax;
+        j.out = (struct map){NULL, s->k, s->p, s->q};
+    }
     tiling_init(&j.tiling, j.out.h, j.out.w, most);
     run_map(&j);
 }
@@ -305,6 +359,14 @@ static bool winograd_supports(const struct cpu_backend *b, const struct conv_sha
     return b->kernels.winograd.input && s->r == 3 && s->s == 3 && s->stride == 1 &&
            s->pad <= 2 && h >= WINOGRAD_LEAST && w >= WINOGRAD_LEAST &&
            h <= TILES_MOST * WINOGRAD_LEAST && w <= TILES_MOST * WINOGRAD_LEAST;
+}
+
+/* Forward, windows must not cross tiles. */
+static bool winograd_pools(const struct cpu_backend *b, const struct conv_shape *s,
+                           enum conv_pass pass)
+{
+    (void)b;
+    return pass == CONV_FORWARD && conv_algorithms[s->algorithm[pass]]->tile != 3;
 }
 
 /* Products at the rate of the products; and every line that a transform reads or writes, those of
@@ -338,6 +400,7 @@ static double predict(const struct cpu_backend *b, int n, const struct conv_shap
         .name = "winograd" #most,                                                                  \
         .tile = most,                                                                              \
         .supports = winograd_supports,                                                             \
+        .pools = winograd_pools,                                                                   \
         .seconds = seconds##most,                                                                  \
         .packed_bytes = winograd_packed_bytes,                                                     \
         .workspace = winograd_workspace,                                                           \

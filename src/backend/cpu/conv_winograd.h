@@ -2,9 +2,11 @@
  * forward, backward-data) and conv_winograd_weights.c (backward-weights).
  *
  * The outputs of a map are cut into tiles of 2 to 4 by 2 to 4 so that none is computed in vain: 7 =
- * 4 + 3, 6 = 3 + 3, 14 = 4 + 4 + 3 + 3. A dimension is cut into tiles of at most two sizes, the
- * larger ones first. Each tile of each block of 32 images is a *position*; transformed, it is 32
- * rows of each of the matrix products whose frequency its size has (kernels/winograd.h).
+ * 4 + 3, 6 = 4 + 2, 13 = 4 + 3 + 3 + 3, 14 = 4 + 4 + 4 + 2. A dimension is cut into tiles of at
+ * most two sizes, the larger ones first; an even one, with tiles of 4 or 2, into even tiles, so
+ * that no window of a 2x2 pool meets two of them (4 + 2 takes no more products than 3 + 3). Each
+ * tile of each block of 32 images is a *position*; transformed, it is 32 rows of each of the matrix
+ * products whose frequency its size has (kernels/winograd.h).
  *
  * Positions are worked on in *chunks*, small enough that what is between the transforms and the
  * products stays in cache. Those of a chunk are ordered by size, so that the ones that take part in
@@ -25,7 +27,7 @@ enum { CHUNK_POSITIONS = 64, GROUPS = 4, RUNS = CHUNK_POSITIONS };
 /* The tiles of one dimension. */
 struct tile_axis {
     int count;              /* of tiles */
-    int small;              /* outputs of a small tile; a large one has one more */
+    int large, small;       /* outputs of a tile */
     int large_count;        /* the first so many are large */
 };
 
@@ -83,18 +85,18 @@ static inline int tiling_count(const struct tiling *t)
 /* Outputs of tile i, and the first of them. */
 static inline int tile_size(const struct tile_axis *t, int i)
 {
-    return t->small + (i < t->large_count);
+    return i < t->large_count ? t->large : t->small;
 }
 
 static inline int tile_begin(const struct tile_axis *t, int i)
 {
-    return i * t->small + min_int(i, t->large_count);
+    return i * t->small + min_int(i, t->large_count) * (t->large - t->small);
 }
 
 /* Points of all tiles of a dimension together: the products of one row (or column) of outputs. */
 static inline int tiles_points(const struct tile_axis *t)
 {
-    return t->count * (t->small + 2) + t->large_count;
+    return tile_begin(t, t->count) + 2 * t->count;
 }
 
 /* Fills the chunk with the positions [begin, end), numbered block by block, in each row by row. */

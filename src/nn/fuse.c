@@ -1,0 +1,97 @@
+/* fuse.c - passes that make one step of several, so that what lies between them never goes through
+ * memory. What each is worth: docs/kernels.md. */
+#include <assert.h>
+
+#include "nn/program.h"
+
+/* The step of `op` that reads `value`, or NULL; *others counts the rest of the readers. */
+static struct step *reader_of(struct program *p, int value, const struct operation *op, int *others)
+{
+    struct step *found = NULL;
+    *others = 0;
+    for (int i = 0; i < p->step_count; i++) {
+        struct step *s = &p->steps[i];
+        bool reads = false;
+        for (int j = 0; s->op && j < s->read_count; j++)
+            reads = reads || s->reads[j] == value;
+        if (reads && s->op == op && !found)
+            found = s;
+        else
+            *others += reads;
+    }
+    return found;
+}
+
+static struct step *backward_of_norm(struct program *p, int node)
+{
+    for (int i = p->loss; i < p->step_count; i++)
+        if (p->steps[i].op == &op_norm_backward && p->steps[i].node == node)
+            return &p->steps[i];
+    return NULL;
+}
+
+/* norm: x -> u, act: u -> y             becomes  norm with act: x -> y
+ * act-backward: (u, dy) -> du, norm-backward: (x, .., du) -> dx
+ *                                       becomes  norm-backward with act: (x, .., dy) -> dx */
+static void fuse(struct program *p, struct step *norm, struct step *act, struct step *act_back)
+{
+    struct step *norm_back = backward_of_norm(p, norm->node);
+    norm->norm.shape.act = act->act.act;
+    norm->norm.shape.act_param = act->act.param;
+    norm->writes[0] = act->writes[0];
+    act->op = NULL;
+    if (!act_back)
+        return;
+    assert(norm_back && norm_back->reads[3] == act_back->writes[0]);
+    norm_back->norm.shape.act = act->act.act;
+    norm_back->norm.shape.act_param = act->act.param;
+    norm_back->reads[3] = act_back->reads[1];
+    act_back->op = NULL;
+}
+
+void pass_fuse_activation(struct program *p)
+{
+    for (int i = 0; i < p->loss; i++) {
+        struct step *norm = &p->steps[i];
+        if (norm->op != &op_norm || norm->norm.shape.act != ACT_NONE)
+            continue;
+        int others, u = norm->writes[0];
+        struct step *act = reader_of(p, u, &op_act, &others);
+        struct step *act_back = reader_of(p, u, &op_act_backward, &others);
+        /* act and act-backward each count the other as one of the others. */
+        if (act && program_readers(p, u, NULL) == 1 + (act_back != NULL))
+            fuse(p, norm, act, act_back);
+    }
+    program_compact(p);
+}
+
+/* Whether the pool takes windows of 2x2 without gaps from all of the convolution's outputs. */
+static bool halves(const struct step *pool, const struct step *conv)
+{
+    return pool->pool.window == 2 && pool->pool.stride == 2 && conv->conv.p == 2 * pool->pool.p &&
+           conv->conv.q == 2 * pool->pool.q;
+}
+
+/* conv: x -> u, pool: u -> y, maxima     becomes  conv with pool: x -> y, maxima */
+static void pass_fuse_pool_forward(struct program *p)
+{
+    const struct backend_ops *ops = p->backend->ops;
+    for (int i = 0; i < p->loss; i++) {
+        struct step *conv = &p->steps[i], *pool = NULL;
+        if (conv->op != &op_conv || program_readers(p, conv->writes[0], &pool) != 1 ||
+            pool->op != &op_maxpool || !halves(pool, conv) ||
+            !ops->conv_pools(p->backend, &conv->conv, CONV_FORWARD))
+            continue;
+        conv->op = &op_conv_pool;
+        conv->writes[0] = pool->writes[0];
+        if (pool->write_count > 1)
+            step_writes(conv, pool->writes[1]);
+        pool->op = NULL;
+    }
+}
+
+void pass_fuse_pool(struct program *p)
+{
+    pass_fuse_pool_forward(p);
+    program_compact(p);
+}

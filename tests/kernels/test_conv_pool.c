@@ -1,0 +1,240 @@
+/* test_conv_pool.c - a convolution and the max pool behind it as one operation give what the two
+ * give one after the other, bit for bit. */
+#include "fixture.h"
+
+#include <stdio.h>
+
+/* The outputs of the convolution are twice as many as the pool's in each direction. */
+static const struct {
+    int c, k, p, q, pad, trim, n;
+} cases[] = {
+    {24, 33, 14, 14, 1, 1, 3}, {17, 40, 6, 6, 1, 0, 33}, {5, 3, 2, 2, 1, 0, 40},
+    {3, 20, 8, 10, 1, 0, 2},   {40, 70, 4, 6, 0, 0, 9},  {9, 31, 6, 4, 2, 0, 31},
+    {64, 64, 2, 14, 1, 1, 70},
+};
+enum { CASES = sizeof cases / sizeof cases[0] };
+
+static const char *const algorithms[] = {"direct", "winograd4", "winograd3", "winograd2", "amx"};
+
+static struct conv_shape shape_of_case(int i)
+{
+    int over = cases[i].trim + 2 - 2 * cases[i].pad;
+    return (struct conv_shape){.c = cases[i].c, .h = cases[i].p + over, .w = cases[i].q + over,
+                               .k = cases[i].k, .p = cases[i].p, .q = cases[i].q, .r = 3, .s = 3,
+                               .stride = 1, .pad = cases[i].pad};
+}
+
+/* Names the algorithm in the shape; false if it cannot compute all passes. */
+static bool take(struct backend *b, struct conv_shape *s, const char *name)
+{
+    for (int a = 0; b->ops->conv_algorithm_name(b, a); a++)
+        for (int pass = 0; strcmp(b->ops->conv_algorithm_name(b, a), name) == 0 &&
+                           pass < CONV_PASSES; pass++) {
+            s->algorithm[pass] = b->ops->conv_choose(b, 1, s, (enum conv_pass)pass, a);
+            if (s->algorithm[pass] != a)
+                return false;
+        }
+    return true;
+}
+
+/* Small whole numbers, so that windows often hold a maximum twice; the first one counts. */
+static struct test_map whole_numbers(struct backend *b, int n, int c, int h, int w,
+                                     uint64_t stream)
+{
+    struct test_map m = map_new(b, n, c, h, w);
+    struct rng r = rng_at(9, RNG_TEST, 0, stream);
+    for (size_t i = 0; i < values_of(&m); i++)
+        m.values[i] = (double)rng_below(&r, 5) - 2;
+    map_upload(b, &m);
+    return m;
+}
+
+static struct buffer real_numbers(struct backend *b, size_t count, uint64_t stream)
+{
+    struct buffer buffer = buffer_new(count * b->real_bytes);
+    struct rng r = rng_at(9, RNG_TEST, 1, stream);
+    double *v = calloc(count, sizeof *v);
+    assert_non_null(v);
+    for (size_t i = 0; i < count; i++)
+        v[i] = (double)rng_below(&r, 5) / 2 - 1;
+    b->ops->write_reals(b, buffer.data, v, count);
+    free(v);
+    return buffer;
+}
+
+/* What the passes share. */
+struct subject {
+    struct backend *b;
+    struct conv_shape s;
+    struct pool_shape pool;
+    int n;
+    struct buffer w, bias, packed, workspace;
+    struct test_map x;
+};
+
+static struct subject subject_new(struct backend *b, const struct conv_shape *s, int n)
+{
+    struct subject t = {.b = b, .s = *s, .n = n};
+    size_t bytes = 0;
+    for (int pass = 0; pass < CONV_PASSES; pass++) {
+        size_t more = b->ops->conv_workspace(b, n, s, (enum conv_pass)pass);
+        bytes = more > bytes ? more : bytes;
+    }
+    t.pool = (struct pool_shape){.c = s->k, .h = s->p, .w = s->q, .p = s->p / 2, .q = s->q / 2,
+                                 .window = 2, .stride = 2};
+    t.w = real_numbers(b, (size_t)(s->k * s->c * 9), 0);
+    t.bias = real_numbers(b, (size_t)s->k, 1);
+    t.packed = buffer_new(b->ops->conv_packed_bytes(b, s, true));
+    t.workspace = buffer_new(bytes);
+    memset(t.workspace.data, 0xff, bytes); /* NaN in every precision */
+    b->ops->conv_pack(b, s, t.w.data, true, t.packed.data);
+    t.x = whole_numbers(b, n, s->c, s->h, s->w, 2);
+    return t;
+}
+
+static void subject_free(struct subject *t)
+{
+    buffer_free(&t->w);
+    buffer_free(&t->bias);
+    buffer_free(&t->packed);
+    buffer_free(&t->workspace);
+    map_free(&t->x);
+}
+
+static struct buffer argmax_new(const struct subject *t)
+{
+    enum precision p = t->b->precision;
+    return buffer_new(layout_bytes(p, t->n, t->pool.p, t->pool.q, t->pool.c) /
+                      precision_bytes(p));
+}
+
+/* Those that are computed in vain, up to a multiple of 8, have NaN in x; the rest of the block must
+ * not show what the workspace held. */
+static void expect_finite_images(struct backend *b, const struct test_map *m)
+{
+    for (int i = (m->n + 7) / 8 * 8; i < layout_blocks(m->n) * IMAGES; i++)
+        for (int y = 0; y < m->map.h; y++)
+            for (int x = 0; x < m->map.w; x++)
+                assert_true(isfinite(element_at(
+                    b, &m->map,
+                    layout_at(b->precision, m->map.h, m->map.w, m->map.c, i, y, x, 0))));
+}
+
+/* The map and the maxima of the pool, by one operation or by two. */
+static void forward(struct subject *t, bool fused, struct test_map *y, struct buffer *argmax)
+{
+    const struct backend_ops *ops = t->b->ops;
+    *y = map_new(t->b, t->n, t->s.k, t->pool.p, t->pool.q);
+    *argmax = argmax_new(t);
+    if (fused) {
+        ops->conv_pool_forward(t->b, t->n, &t->s, &t->x.map, t->packed.data, t->bias.data,
+                               &y->map, (uint8_t *)argmax->data, t->workspace.data);
+        expect_finite_images(t->b, y);
+    } else {
+        struct test_map u = map_new(t->b, t->n, t->s.k, t->s.p, t->s.q);
+        ops->conv_forward(t->b, t->n, &t->s, &t->x.map, t->packed.data, t->bias.data, &u.map,
+                          t->workspace.data);
+        ops->maxpool_forward(t->b, t->n, &t->pool, &u.map, &y->map, (uint8_t *)argmax->data);
+        map_free(&u);
+    }
+    map_download(t->b, y);
+}
+
+/* Where a byte of the argmax of image i stands: as its element in the map. */
+static void expect_same_maxima(const struct subject *t, const struct buffer *a,
+                               const struct buffer *b)
+{
+    for (int i = 0; i < t->n; i++)
+        for (int p = 0; p < t->pool.p; p++)
+            for (int q = 0; q < t->pool.q; q++)
+                for (int c = 0; c < t->pool.c; c++) {
+                    size_t at = layout_at(t->b->precision, t->pool.p, t->pool.q, t->pool.c, i, p,
+                                          q, c);
+                    if (a->data[at] != b->data[at])
+                        fail_msg("maximum of image %d, window %d %d, channel %d: %d and %d", i, p,
+                                 q, c, a->data[at], b->data[at]);
+                }
+}
+
+static void expect_same_values(const struct subject *t, const char *what, const struct test_map *a,
+                               const struct test_map *b)
+{
+    for (size_t i = 0; i < values_of(a); i++)
+        if (a->values[i] != b->values[i])
+            fail_msg("%s[%zu] is %.9g and %.9g (tier %s, %s, %dx%dx%d -> %dx%dx%d, n %d)", what, i,
+                     a->values[i], b->values[i], tier_name(t->b->tier),
+                     precision_name(t->b->precision), t->s.c, t->s.h, t->s.w, t->s.k, t->s.p,
+                     t->s.q, t->n);
+}
+
+static void check_forward(struct subject *t)
+{
+    struct test_map y, z;
+    struct buffer one, two;
+    forward(t, true, &y, &one);
+    forward(t, false, &z, &two);
+    expect_same_values(t, "y", &y, &z);
+    expect_same_maxima(t, &one, &two);
+    t->b->ops->conv_pool_forward(t->b, t->n, &t->s, &t->x.map, t->packed.data, t->bias.data,
+                                 &z.map, NULL, t->workspace.data);
+    map_download(t->b, &z);
+    expect_same_values(t, "y without maxima", &y, &z);
+    map_free(&y);
+    map_free(&z);
+    buffer_free(&one);
+    buffer_free(&two);
+}
+
+/* Every case by every algorithm; counts the passes that pool. */
+static void check_cases(struct backend *b, int *checked)
+{
+    for (size_t a = 0; a < sizeof algorithms / sizeof algorithms[0]; a++)
+        for (int i = 0; i < CASES; i++) {
+            struct conv_shape s = shape_of_case(i);
+            if (!take(b, &s, algorithms[a]))
+                continue;
+            struct subject t = subject_new(b, &s, cases[i].n);
+            if (b->ops->conv_pools(b, &s, CONV_FORWARD)) {
+                check_forward(&t);
+                checked[CONV_FORWARD]++;
+            }
+            subject_free(&t);
+        }
+}
+
+static void on_tier(struct backend *b)
+{
+    int checked[CONV_PASSES] = {0};
+    check_cases(b, checked);
+    bool winograd = b->precision != PRECISION_BF16 || b->tier >= TIER_AVX512BF16;
+    for (int pass = 0; pass < CONV_PASSES; pass++)
+        if (pass == CONV_FORWARD) /* winograd4 and winograd2 */
+            assert_int_equal(checked[pass], winograd ? 2 * CASES : 0);
+}
+
+static void test_conv_pool__is_the_pool_of_the_convolution(void **state)
+{
+    (void)state;
+    on_every_tier(on_tier);
+}
+
+static void test_conv_pool__is_not_offered_where_windows_leave_outputs_over(void **state)
+{
+    (void)state;
+    struct backend *b = backend_of(TIER_REF, PRECISION_FP32, 1);
+    struct conv_shape s = shape_of_case(0);
+    assert_true(take(b, &s, "winograd4"));
+    assert_true(b->ops->conv_pools(b, &s, CONV_FORWARD));
+    s.p--;
+    assert_false(b->ops->conv_pools(b, &s, CONV_FORWARD));
+    b->ops->free(b);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_conv_pool__is_the_pool_of_the_convolution),
+        cmocka_unit_test(test_conv_pool__is_not_offered_where_windows_leave_outputs_over),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
