@@ -186,7 +186,7 @@ static int find(struct invocation *inv, struct find_lr *f, const struct images *
     sweep_view_clear(&view);
     provenance_release(&from);
     if (!rc)
-        log_say("range test in %s", f->dir);
+        log_say("range test in %s; 'kiln report %s' draws it", f->dir, f->dir);
     return rc ? -1 : report(inv, result, &done, e);
 }
 

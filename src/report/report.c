@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/file.h"
+#include "base/json.h"
 #include "base/stats.h"
 #include "store/rundir.h"
 #include "store/sweepdir.h"
@@ -66,6 +67,18 @@ static int add_folder(struct report *r, const char *folder, struct err *e)
     return rc;
 }
 
+/* Reads what a range test found, if it has. */
+static void add_range(struct report *r, const char *folder)
+{
+    char path[4096];
+    struct err e;
+    if (r->range || file_join(path, sizeof path, folder, "find-lr.json", &e) || !file_exists(path))
+        return;
+    r->range = json_read(path, EXIT_DATA, &e);
+    if (!r->range)
+        add_text(r, &r->problems, &r->problem_count, e.text);
+}
+
 /* Adds the trials of a sweep that were begun, in their order. */
 static int add_sweep(struct report *r, const char *path, struct err *e)
 {
@@ -79,7 +92,10 @@ static int add_sweep(struct report *r, const char *path, struct err *e)
         else
             r->waiting++;
     }
-    r->range_test |= strcmp(s.kind, "find-lr") == 0;
+    if (strcmp(s.kind, "find-lr") == 0) {
+        r->range_test = true;
+        add_range(r, path);
+    }
     sweepdir_release(&s);
     return rc;
 }
@@ -348,6 +364,7 @@ void report_release(struct report *r)
     free(r->varied);
     free(r->folders);
     free(r->problems);
+    json_decref(r->range);
     arena_release(&r->memory);
     *r = (struct report){0};
 }

@@ -10,6 +10,7 @@
 #ifndef KILN_REPORT_REPORT_H
 #define KILN_REPORT_REPORT_H
 
+#include <jansson.h>
 #include <stdbool.h>
 #include <stddef.h>
 
@@ -63,6 +64,7 @@ struct report {
     size_t problem_count;
     struct report_measure measure;
     bool range_test;             /* the runs are those of a kiln find-lr */
+    json_t *range;               /* its find-lr.json; NULL while not all ramps are done */
 };
 
 enum { REPORT_CURVES = 6, REPORT_CURVE_RUNS = 60 };

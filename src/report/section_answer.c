@@ -84,6 +84,27 @@ static void write_headline(const struct report *r, FILE *out)
     }
 }
 
+/* Of a range test: rates instead of an accuracy. */
+static void write_range(const struct report *r, FILE *out)
+{
+    const json_t *range = json_object_get(r->range, "range");
+    char a[32], b[32];
+    fputs("<p class=\"headline\">", out);
+    if (r->range) {
+        fputs("Look for the learning rate between <strong>", out);
+        double low = json_number_value(json_array_get(range, 0));
+        double high = json_number_value(json_array_get(range, 1));
+        html_printf(out, "%s and %s", html_number(low, 2, a), html_number(high, 2, b));
+        fprintf(out, "</strong> (mean curve of n = %zu seeds, batch %.0f).",
+                json_array_size(json_object_get(r->range, "ramps")),
+                json_number_value(json_object_get(r->range, "batch")));
+    } else {
+        html_printf(out, "A range test that is not complete: %zu of %zu ramps are begun.",
+                    r->run_count, r->run_count + r->waiting);
+    }
+    fputs("</p>\n", out);
+}
+
 static void write_tile(FILE *out, const char *name, const char *value, const char *more)
 {
     fputs("<div class=\"tile\"><dt>", out);
@@ -205,10 +226,15 @@ static void write_table(const struct report *r, FILE *out)
 static void write(const struct report *r, FILE *out)
 {
     size_t warnings = report_warnings(r, NULL, NULL);
-    write_headline(r, out);
+    if (r->range_test)
+        write_range(r, out);
+    else
+        write_headline(r, out);
     if (warnings)
         fprintf(out, "<p><a class=\"caution\" href=\"#warnings\">%zu thing%s to be wary of</a>"
                 "</p>\n", warnings, warnings == 1 ? "" : "s");
+    if (r->range_test)
+        return;
     if (r->group_count == 1)
         write_tiles(r, out);
     else

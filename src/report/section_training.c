@@ -255,7 +255,7 @@ static void write(const struct report *r, FILE *out)
     bool any = false;
     for (size_t i = 0; i < r->run_count; i++)
         any |= r->runs[i].series.count > 0;
-    if (!any)
+    if (!any || r->range_test) /* ramps are drawn against their rate */
         return;
     fputs("<div class=\"grid\">\n", out);
     write_loss(r, out);

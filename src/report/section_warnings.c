@@ -32,6 +32,12 @@ static void say(struct speaker *s, const char *title, const char *format, ...)
 static void warn_of_seeds(const struct report *r, struct speaker *s)
 {
     size_t few = 0;
+    if (r->range_test && r->run_count < 3)
+        say(s, "Few seeds", "%zu ramp%s: where a single curve is lowest is a matter of luck. Three "
+            "or more show how far the places are apart.", r->run_count,
+            r->run_count == 1 ? "" : "s");
+    if (r->range_test)
+        return;
     for (size_t g = 0; g < r->group_count; g++)
         few += r->groups[g].accuracy.n < 3;
     if (!few)
@@ -60,7 +66,7 @@ static void warn_of_ends(const struct report *r, struct speaker *s)
             error = *error ? error : run->error;
         }
     }
-    if (diverged)
+    if (diverged && !r->range_test) /* a ramp is to blow up */
         say(s, "Diverged", "%zu of %zu runs diverged: a loss or gradient was not finite. They are "
             "results, but not part of any mean.", diverged, r->run_count);
     if (failed)
@@ -76,6 +82,16 @@ static void warn_of_ends(const struct report *r, struct speaker *s)
             r->waiting == 1 ? "is" : "are");
     if (reduced)
         say(s, "Other images than asked for", "%.900s", steps_down);
+}
+
+/* A range whose upper end was not seen. */
+static void warn_of_range(const struct report *r, struct speaker *s)
+{
+    const json_t *points = json_object_get(r->range, "points");
+    const json_t *blow_up = json_object_get(json_object_get(points, "blow_up"), "lr");
+    if (r->range && !json_is_number(blow_up))
+        say(s, "No blow-up seen", "Up to the greatest rate tried the loss does not lose half of "
+            "its gain, so the range may end further up: try a greater --max.");
 }
 
 /* Runs that must have the same bits and do not. */
@@ -140,6 +156,7 @@ size_t report_warnings(const struct report *r,
     for (size_t i = 0; i < r->varied_count; i++)
         warn_of_edge(r, r->varied[i], &s);
     warn_of_seeds(r, &s);
+    warn_of_range(r, &s);
     warn_of_ends(r, &s);
     warn_of_bits(r, &s);
     warn_of_damage(r, &s);

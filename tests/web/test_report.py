@@ -2,6 +2,7 @@
 import base64
 import html
 import json
+import math
 import pathlib
 import re
 import shutil
@@ -88,7 +89,8 @@ class Report(harness.Case):
         self.assertIn("1 of 2 runs diverged", text)
         self.assertIn(f"reaches {100 * good['test_accuracy']:.2f} % test accuracy", text)
 
-    def test_a_range_test__is_drawn_against_the_rate(self):
+    def ramps(self):
+        """A find-lr folder with two ramps and a third that is not begun; returns their names."""
         trials = [("0" * 15 + str(seed), str(seed)) for seed in (1, 2)]
         for name, seed in trials:
             self.train("--seed", seed, "--knots", "0:0.001, 3:1", "--lr", "2",
@@ -98,16 +100,65 @@ class Report(harness.Case):
             "sampler": {"kind": "list"}, "axes": [], "seeds": ["1", "2"], "base": {},
             "trials": [{"id": name, "label": "", "set": {"seed": seed}}
                        for name, seed in trials + [("f" * 16, "3")]]}))
+        return [name for name, _ in trials]
+
+    def chart(self, page, figure):
+        text = re.findall(figure + r'".*?json">(.*?)</script>', page, flags=re.S)[0]
+        return json.loads(text)["data"]["datasets"]
+
+    def test_a_range_test__that_is_not_done_shows_its_ramps(self):
+        names = self.ramps()
         page = self.page("range")
-        self.assertIn('id="fig-range"', page)
-        self.assertIn("n = 2 runs. The rate grows", page)
+        self.assertIn("2 of 3 ramps are begun", self.text(page))
+        self.assertIn("n = 2 ramps, one a seed.", page)
         self.assertIn("1 trial of the sweep is not begun", page)
-        chart = re.findall(r'fig-range".*?json">(.*?)</script>', page, flags=re.S)[0]
-        sets = {s["role"]: s for s in json.loads(chart)["data"]["datasets"]}
-        rates = sets["plain"]["xy"][::2]
+        sets = [s for s in self.chart(page, "fig-range") if s["xy"]]
+        self.assertEqual([s["role"] for s in sets], ["raw", "raw"])
+        rates = sets[0]["xy"][::2]
         self.assertEqual(rates, sorted(rates))
         self.assertGreater(rates[-1], 0.5)
-        self.assertNotIn('id="fig-range"', self.page(*[f"range/trials/{n}" for n, _ in trials]))
+        self.assertNotIn("fig-slope", page)
+        self.assertNotIn('id="fig-range"', self.page(*[f"range/trials/{n}" for n in names]))
+
+    def test_a_range_test__shows_what_find_lr_found(self):
+        self.ramps()
+        lr = [0.001 * 1.5 ** i for i in range(20)]
+        loss = [3 + (i - 12) ** 2 / 100 for i in range(20)]
+        slope = [(b - a) / math.log(1.5) for a, b in zip(loss, loss[1:])] + [None]
+
+        def place(i, n=2):
+            return {"lr": lr[i], "seeds": [lr[i]] * n, "n": n, "geometric_mean": lr[i] * 1.1,
+                    "sd_factor": 1.25}
+        points = {"steepest": place(2), "plateau_begin": place(6), "minimum_tenth": place(5),
+                  "minimum": place(12), "plateau_end": place(16),
+                  "blow_up": dict(place(18), lr=None)}
+        self.write("range/find-lr.json", json.dumps({
+            "format": 1, "recipe": "tiny", "batch": 32, "range": [lr[2], lr[16]], "lr": lr,
+            "points": points, "ramps": [{"seed": 1}, {"seed": 2}], "confirm_steps": 10,
+            "mean": {"loss": loss, "sd": [0.1] * 20, "slope": slope}, "confirmed": [
+                {"lr": lr[2], "seed": s, "state": "finished", "test_loss": 2 + s,
+                 "test_accuracy": 0.5} for s in (1, 2)] + [
+                {"lr": lr[16], "seed": 1, "state": "diverged", "test_loss": None,
+                 "test_accuracy": None}]}))
+        page = self.page("range")
+        text = self.text(page)
+        self.assertIn(f"between {lr[2]:.2g} and {lr[16]:.2g} (mean curve of n = 2 seeds, batch 32)",
+                      text)
+        self.assertIn(f"minimum / 10 {lr[5]:.2g} {lr[5] * 1.1:.2g} ×÷ 1.25 2", text)
+        self.assertRegex(text, rf"{lr[2]:.3g} 3.50 ± 0.71 50.0+ ± 0.0+ 2 0 {lr[16]:.3g} — — 0 1")
+        self.assertIn("No blow-up seen", text)
+        self.assertNotIn("Diverged", text)
+        sets = {s["key"] + s["role"]: s["xy"] for s in self.chart(page, "fig-slope")}
+        self.assertEqual(len(sets["slopeplain"]), 2 * 19)
+        self.assertAlmostEqual(sets["falls fastestmark"][0], lr[2], places=6)
+        zone = {s["role"]: s["xy"] for s in self.chart(page, "fig-range")}["zone"]
+        self.assertAlmostEqual(zone[0], lr[2], places=6)
+        self.assertAlmostEqual(zone[2], lr[16], places=4)
+        drawn = {s["role"]: s["xy"] for s in self.chart(page, "fig-range")}["plain"]
+        self.assertEqual([round(v, 4) for v in drawn[1::2]], [round(v, 4) for v in loss])
+        for rubbish in ("[]", "{}", '{"points": 3, "mean": [], "range": "x"}'):
+            self.write("range/find-lr.json", rubbish)
+            self.page("range")
 
     def test_hard_images__are_in_the_page_with_their_labels(self):
         self.train()
