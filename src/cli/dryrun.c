@@ -15,6 +15,7 @@
 #include "cli/cli.h"
 #include "cli/progress.h"
 #include "data/dataset.h"
+#include "probes/set.h"
 #include "train/step.h"
 #include "train/trainer.h"
 
@@ -117,7 +118,74 @@ out:
     return status;
 }
 
-static int print_json(const struct config *c, const struct train_estimate *size, size_t program,
+/* Which probes would measure how often: the set is planned for a trainer of which only that is
+ * there what costs are reckoned from. */
+static int plan_probes(const struct config *c, const struct train_estimate *size,
+                       struct probe_set *set, struct err *e)
+{
+    struct trainer *t = xcalloc(1, sizeof *t);
+    const struct dataset *kind = dataset_find(c->data);
+    const struct shape input = {kind->channels, IMAGE_SIDE, IMAGE_SIDE};
+    t->config = *c;
+    t->per_epoch = size->steps_per_epoch;
+    t->total = size->total_steps;
+    t->selection.train_count = size->train_images;
+    t->selection.validation_count = (uint32_t)c->validation;
+    int status = network_open(&t->net, &t->config, input, kind->classes, e) ||
+                         probe_set_init(set, c->probes, e)
+                     ? -1
+                     : 0;
+    if (!status)
+        probe_set_plan(set, t);
+    network_release(&t->net);
+    free(t);
+    return status;
+}
+
+/* What a probe costs, as a share of training. */
+static double probe_share(const struct probe_slot *s)
+{
+    return s->cost / (double)s->period;
+}
+
+static double probes_share(const struct probe_set *set)
+{
+    double share = 0;
+    for (int i = 0; i < set->count; i++)
+        share += probe_share(&set->slots[i]);
+    return share;
+}
+
+static json_t *probes_json(const struct probe_set *set, uint64_t steps)
+{
+    json_t *list = json_array();
+    for (int i = 0; i < set->count; i++) {
+        const struct probe_slot *s = &set->slots[i];
+        json_t *o = json_object();
+        json_object_set_new(o, "name", json_string(s->probe->name));
+        json_object_set_new(o, "every_steps", json_integer((json_int_t)s->period));
+        json_object_set_new(o, "wanted_every_steps", json_integer((json_int_t)s->wanted));
+        json_object_set_new(o, "measurements", json_integer((json_int_t)(steps / s->period)));
+        json_object_set_new(o, "cost_steps", json_number(s->cost));
+        json_object_set_new(o, "share", json_number(probe_share(s)));
+        json_array_append_new(list, o);
+    }
+    return list;
+}
+
+static void print_probes(const struct probe_set *set, uint64_t steps)
+{
+    for (int i = 0; i < set->count; i++) {
+        const struct probe_slot *s = &set->slots[i];
+        printf("probe %s: %" PRIu64 " measurements, one every %" PRIu64 " steps%s, each as long as "
+               "%.3g steps: %.2g %% of training\n", s->probe->name, steps / s->period, s->period,
+               s->period > s->wanted ? " (to stay within probe_budget)" : "", s->cost,
+               100 * probe_share(s));
+    }
+}
+
+static int print_json(const struct config *c, const struct train_estimate *size,
+                      const struct probe_set *probes, uint64_t steps, size_t program,
                       double rate, double seconds, struct err *e)
 {
     json_t *o = json_object(), *keys = json_object();
@@ -135,6 +203,7 @@ static int print_json(const struct config *c, const struct train_estimate *size,
     json_object_set_new(o, "resident_bytes", json_integer((json_int_t)(size->memory + program)));
     json_object_set_new(o, "images_per_second", json_number(rate));
     json_object_set_new(o, "seconds", json_number(seconds));
+    json_object_set_new(o, "probes", probes_json(probes, steps));
     return cli_print_json(o, e);
 }
 
@@ -143,14 +212,15 @@ int dryrun_print(const struct config *c, bool json, struct err *e)
     struct train_estimate size;
     double rate;
     size_t program = process_resident();
-    if (estimate(c, &size, e) || dryrun_rate(c, &rate, e))
+    struct probe_set probes;
+    if (estimate(c, &size, e) || plan_probes(c, &size, &probes, e) || dryrun_rate(c, &rate, e))
         return -1;
     uint64_t steps = size.total_steps;
     if (c->steps > 0 && (uint64_t)c->steps < steps)
         steps = (uint64_t)c->steps;
-    double seconds = (double)steps * c->batch / rate;
+    double seconds = (double)steps * c->batch / rate * (1 + probes_share(&probes));
     if (json)
-        return print_json(c, &size, program, rate, seconds, e);
+        return print_json(c, &size, &probes, steps, program, rate, seconds, e);
     options_print_ini(config_options, c, stdout);
     printf("\n");
     if (dryrun_draw(c, 66, 10, !chart_unicode(), e))
@@ -162,5 +232,6 @@ int dryrun_print(const struct config *c, bool json, struct err *e)
     printf("about %zu MiB of memory, resident at most (%zu of them the program itself),\n"
            "and %s of training (%.0f images/s measured on noise)\n",
            (size.memory + program) >> 20, program >> 20, time, rate);
+    print_probes(&probes, steps);
     return 0;
 }

@@ -6,8 +6,8 @@
  * forgetting event. An example is unforgettable if it was learnt and never forgotten since.
  * Counting costs nothing: training computes the answers anyway.
  *
- * What was counted lives in memory: a resumed run counts from where it went on, and `since` says
- * so.
+ * Checkpoints carry what was counted, so a resumed run counts on. `since` tells from where: 0, but
+ * for a run whose checkpoint came from one without the probe.
  */
 #include <math.h>
 #include <stdlib.h>
@@ -109,6 +109,42 @@ static int measure(void *self, const struct probe_moment *m, const struct probe_
     return 0;
 }
 
+/* Three numbers, then one for each example: events, and three bits. */
+enum { KEPT = 3 };
+
+static size_t state_count(const void *self)
+{
+    const struct forgetting *f = self;
+    return KEPT + f->count;
+}
+
+static void keep(const void *self, double *values)
+{
+    const struct forgetting *f = self;
+    values[0] = (double)f->presented;
+    values[1] = (double)f->forgotten;
+    values[2] = (double)f->since;
+    for (uint32_t i = 0; i < f->count; i++) {
+        const struct memory *m = &f->examples[i];
+        values[KEPT + i] = 8 * m->events + 4 * m->seen + 2 * m->learnt + m->correct;
+    }
+}
+
+static void recall(void *self, const double *values)
+{
+    struct forgetting *f = self;
+    f->presented = (uint64_t)values[0];
+    f->forgotten = (uint64_t)values[1];
+    f->since = (uint64_t)values[2];
+    for (uint32_t i = 0; i < f->count; i++) {
+        uint32_t x = (uint32_t)values[KEPT + i];
+        f->examples[i] = (struct memory){.seen = x >> 2 & 1,
+                                         .learnt = x >> 1 & 1,
+                                         .correct = x & 1,
+                                         .events = (uint16_t)(x >> 3)};
+    }
+}
+
 extern const struct probe probe_forgetting;
 const struct probe probe_forgetting = {
     .name = "forgetting",
@@ -122,4 +158,7 @@ const struct probe probe_forgetting = {
     .close = close_forgetting,
     .watch = watch,
     .measure = measure,
+    .state_count = state_count,
+    .keep = keep,
+    .recall = recall,
 };

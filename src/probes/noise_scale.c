@@ -5,6 +5,7 @@
  * would couple the examples of a part and make the gradient of a part that of another function; so
  * it uses the running statistics here, and the formulas hold for networks with batch norm too.
  */
+#include <assert.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -165,6 +166,26 @@ static int measure(void *self, const struct probe_moment *m, const struct probe_
     return 0;
 }
 
+/* The averages, in the order of struct noise. */
+static size_t state_count(const void *self)
+{
+    (void)self;
+    return sizeof(struct noise) / sizeof(double);
+}
+
+static void keep(const void *self, double *values)
+{
+    const struct noise_scale *n = self;
+    static_assert(sizeof n->noise % sizeof(double) == 0, "numbers are all there is in it");
+    memcpy(values, &n->noise, sizeof n->noise);
+}
+
+static void recall(void *self, const double *values)
+{
+    struct noise_scale *n = self;
+    memcpy(&n->noise, values, sizeof n->noise);
+}
+
 extern const struct probe probe_noise_scale;
 const struct probe probe_noise_scale = {
     .name = "noise_scale",
@@ -176,4 +197,7 @@ const struct probe probe_noise_scale = {
     .close = close_noise,
     .before = before,
     .measure = measure,
+    .state_count = state_count,
+    .keep = keep,
+    .recall = recall,
 };

@@ -69,6 +69,13 @@ struct probe {
 
     int (*measure)(void *self, const struct probe_moment *m, const struct probe_out *out,
                    struct err *e);
+
+    /* For a probe whose rows depend on earlier steps of the run: the numbers of its state, which a
+     * checkpoint carries, so that a resumed run tells the rows of one that was never interrupted.
+     * keep fills values[state_count], recall takes them back, right after open. All may be NULL. */
+    size_t (*state_count)(const void *self);
+    void (*keep)(const void *self, double *values);
+    void (*recall)(void *self, const double *values);
 };
 
 /* NULL-ended. */

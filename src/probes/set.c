@@ -50,29 +50,36 @@ void probe_periods(int count, const double *cost, const uint64_t *period, const 
     }
 }
 
-static void plan_periods(struct probe_set *s, const struct run_event *run)
+void probe_set_plan(struct probe_set *s, const struct trainer *t)
 {
-    const struct trainer *t = run->trainer;
-    double cost[PROBES_MAX];
-    uint64_t period[PROBES_MAX], unit[PROBES_MAX], periods[PROBES_MAX];
+    double cost[PROBES_MAX] = {0};
+    uint64_t period[PROBES_MAX] = {0}, unit[PROBES_MAX] = {0}, periods[PROBES_MAX];
     for (int i = 0; i < s->count; i++) {
         const struct probe *p = s->slots[i].probe;
-        unit[i] = p->in_epochs ? run->steps_per_epoch : 1;
+        unit[i] = p->in_epochs ? t->per_epoch : 1;
         period[i] = (uint64_t)p->period * unit[i];
         s->slots[i].cost = cost[i] = p->cost(t);
+        s->slots[i].wanted = period[i];
     }
     probe_periods(s->count, cost, period, unit, t->config.probe_budget, periods);
+    for (int i = 0; i < s->count; i++)
+        s->slots[i].period = periods[i];
+}
+
+/* Says which probes measure less often than they want to. */
+static void tell_periods(const struct probe_set *s, const struct run_event *run)
+{
+    const struct trainer *t = run->trainer;
     for (int i = 0; i < s->count; i++) {
-        struct probe_slot *slot = &s->slots[i];
-        slot->period = periods[i];
+        const struct probe_slot *slot = &s->slots[i];
         if (slot->period > run->total_steps)
             log_warn("the probe '%s' costs as much as %.3g steps; within a budget of %.3g %% it is "
                      "due every %.4g steps, and the run has only %.4g (see probe_budget)",
                      slot->probe->name, slot->cost, 100 * t->config.probe_budget,
                      (double)slot->period, (double)run->total_steps);
-        else if (slot->period > period[i])
+        else if (slot->period > slot->wanted)
             log_say("the probe '%s' measures every %.4g steps instead of %.4g, to stay within "
-                    "its budget", slot->probe->name, (double)slot->period, (double)period[i]);
+                    "its budget", slot->probe->name, (double)slot->period, (double)slot->wanted);
     }
 }
 
@@ -101,14 +108,44 @@ static void look_before(struct probe_set *s, const struct probe_moment *m)
     }
 }
 
+/* What the probe knew when the checkpoint was written that the run goes on from. A checkpoint of a
+ * run without the probe knows nothing, and the rows are those of a run that began here. */
+static void recall(const struct probe_slot *slot, const struct run_event *run)
+{
+    const struct probe *p = slot->probe;
+    if (!p->state_count || run->first_step == 0)
+        return;
+    const double *values = carry_find(&run->trainer->carry, p->name, p->state_count(slot->self));
+    if (values)
+        p->recall(slot->self, values);
+    else
+        log_warn("the checkpoint has nothing of the probe '%s': it begins anew at step %.4g",
+                 p->name, (double)run->first_step);
+}
+
+static void on_carry(void *context, struct carry *carry)
+{
+    struct probe_set *s = context;
+    for (int i = 0; i < s->count && !s->failed; i++) {
+        const struct probe_slot *slot = &s->slots[i];
+        if (slot->probe->state_count)
+            slot->probe->keep(slot->self, carry_add(carry, slot->probe->name,
+                                                    slot->probe->state_count(slot->self)));
+    }
+}
+
 static void on_run(void *context, const struct run_event *event)
 {
     struct probe_set *s = context;
     struct err e;
-    plan_periods(s, event);
-    for (int i = 0; i < s->count && !s->failed; i++)
+    probe_set_plan(s, event->trainer);
+    tell_periods(s, event);
+    for (int i = 0; i < s->count && !s->failed; i++) {
         if (s->slots[i].probe->open(&s->slots[i].self, event->trainer, &e))
             fail(s, s->slots[i].probe, &e);
+        else
+            recall(&s->slots[i], event);
+    }
     const struct probe_moment m = {
         .trainer = event->trainer,
         .step = event->first_step,
@@ -151,5 +188,9 @@ static void on_end(void *context, const struct train_result *result)
 
 struct observer probe_set_observer(struct probe_set *s)
 {
-    return (struct observer){.context = s, .run = on_run, .step = on_step, .end = on_end};
+    return (struct observer){.context = s,
+                             .run = on_run,
+                             .step = on_step,
+                             .carry = on_carry,
+                             .end = on_end};
 }

@@ -19,6 +19,7 @@ struct probe_slot {
     void *self;
     double cost;             /* of one measurement, in steps */
     uint64_t period;         /* steps */
+    uint64_t wanted;         /* the same without a budget */
 };
 
 struct probe_set {
@@ -41,6 +42,11 @@ int probe_set_init(struct probe_set *s, const char *names, struct err *e);
  * cost / period). unit[i] is what a period must stay a multiple of. */
 void probe_periods(int count, const double *cost, const uint64_t *period, const uint64_t *unit,
                    double budget, uint64_t *periods);
+
+/* Fills cost, period and wanted of the slots for a run of this trainer, of which the configuration,
+ * the graph, the backend's precision, the selection's counts and per_epoch are looked at. A run
+ * does so at its start. */
+void probe_set_plan(struct probe_set *s, const struct trainer *t);
 
 /* The set lives for one run; what the probes hold ends with it. */
 struct observer probe_set_observer(struct probe_set *s);

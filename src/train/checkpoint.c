@@ -15,7 +15,7 @@
 
 enum { PATH_SIZE = 4096, PAIRS = 12 };
 
-static const char running_var[] = "running_var";
+static const char running_var[] = "running_var", carried[] = "carried.";
 
 /* Tensors to be written, gathered in host memory that the arena owns. */
 struct list {
@@ -27,8 +27,8 @@ struct list {
 static void list_init(struct list *l, const struct graph *g)
 {
     arena_init(&l->arena);
-    /* Weights and num_batches_tracked, or momentum and a copy of everything. */
-    l->items = arena_alloc(&l->arena, 2 * (size_t)g->tensor_count, sizeof *l->items);
+    /* Weights and num_batches_tracked, or momentum, a copy of everything, and what is carried. */
+    l->items = arena_alloc(&l->arena, 2 * (size_t)g->tensor_count + CARRIED_MAX, sizeof *l->items);
     l->count = 0;
 }
 
@@ -69,6 +69,20 @@ static void list_add_weights(struct list *l, const struct model *m, uint64_t ste
         if (name)
             l->items[l->count++] = (struct safetensor){
                 .name = name, .type = SAFETENSOR_I64, .data = tracked, .bytes = sizeof *tracked};
+    }
+}
+
+static void list_add_carried(struct list *l, const struct carry *c)
+{
+    for (int i = 0; i < c->count; i++) {
+        const struct carried *item = &c->items[i];
+        l->items[l->count++] = (struct safetensor){
+            .name = arena_printf(&l->arena, "%s%s", carried, item->name),
+            .type = SAFETENSOR_F64,
+            .dims = {(int64_t)item->count},
+            .ndim = 1,
+            .data = item->values,
+            .bytes = item->count * sizeof *item->values};
     }
 }
 
@@ -123,6 +137,7 @@ static int save_state(struct trainer *t, const char *path, struct err *e)
         if (other)
             list_add(&l, other, i, model_tensor(other, i), prefix);
     }
+    list_add_carried(&l, &t->carry);
     struct arena *a = &l.arena;
     const struct safetensors_pair metadata[] = {
         {"format", "pt"},
@@ -327,6 +342,34 @@ static int check_state(struct trainer *t, const struct safetensors *state, struc
     return 0;
 }
 
+static bool is_carried(const struct safetensor *s)
+{
+    return strncmp(s->name, carried, sizeof carried - 1) == 0;
+}
+
+static int check_carried(const struct safetensors *state, struct err *e)
+{
+    int count = 0;
+    for (int i = 0; i < state->count; i++) {
+        const struct safetensor *s = &state->tensors[i];
+        count += is_carried(s);
+        if (is_carried(s) && (s->type != SAFETENSOR_F64 || s->ndim != 1 || s->bytes == 0))
+            return err_set(e, EXIT_DATA, "its '%.200s' is no list of numbers", s->name);
+    }
+    return count <= CARRIED_MAX ? 0 : err_set(e, EXIT_DATA, "it carries too many lists");
+}
+
+static void take_carried(struct carry *c, const struct safetensors *state)
+{
+    carry_release(c);
+    for (int i = 0; i < state->count; i++) {
+        const struct safetensor *s = &state->tensors[i];
+        if (is_carried(s))
+            memcpy(carry_add(c, s->name + sizeof carried - 1, s->bytes / sizeof(double)), s->data,
+                   s->bytes);
+    }
+}
+
 /* Everything was checked: this cannot fail. */
 static void put_all(struct trainer *t, const struct safetensors *weights,
                     const struct safetensors *state, const struct position *p)
@@ -349,6 +392,7 @@ static void put_all(struct trainer *t, const struct safetensors *weights,
     t->last_loss = p->last_loss;
     t->last_accuracy = p->last_accuracy;
     t->best_accuracy = p->best_accuracy;
+    take_carried(&t->carry, state);
 }
 
 int checkpoint_load(struct trainer *t, const char *path, struct err *e)
@@ -362,7 +406,7 @@ int checkpoint_load(struct trainer *t, const char *path, struct err *e)
         status = safetensors_read(&state, beside, e);
     if (!status && (check_metadata(t, &weights, &state, e) ||
                     check_weights(&t->net.graph, &weights, e) || check_state(t, &state, e) ||
-                    read_position(&p, &state, e)))
+                    check_carried(&state, e) || read_position(&p, &state, e)))
         status = err_prefix(e, "cannot resume from '%.200s'", path);
     if (!status && p.step > t->total)
         status = err_set(e, EXIT_DATA, "cannot resume from '%.200s': it is at step %" PRIu64

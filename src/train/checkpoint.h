@@ -6,7 +6,8 @@
  *                                    layouts (num_batches_tracked included): load_file and
  *                                    load_state_dict take it
  *   step_00001200.state.safetensors  what a resume needs besides: momentum.NAME, for lookahead
- *                                    slow.NAME, for an EMA fast.NAME; step, epoch sums, seed and
+ *                                    slow.NAME, for an EMA fast.NAME; carried.NAME, what
+ *                                    observers want back (carry.h); step, epoch sums, seed and
  *                                    the config's hash as metadata
  *
  * The state is written first and the weights last, each atomically, so a weights file without its

@@ -2,9 +2,8 @@
  *
  * train/ knows no terminal and no files of a run; whoever wants to show or store something hands
  * in observers. Each member may be NULL. The structs live for the call only. Calls come from the
- * thread that runs train_run, in the order: run, { step, hash, epoch, checkpoint }..., outcomes,
- * end. A run
- * that could not begin (no memory, a damaged checkpoint) tells nothing.
+ * thread that runs train_run, in the order: run, { step, hash, epoch, carry, checkpoint }...,
+ * outcomes, end. A run that could not begin (no memory, a damaged checkpoint) tells nothing.
  */
 #ifndef KILN_TRAIN_OBSERVER_H
 #define KILN_TRAIN_OBSERVER_H
@@ -15,6 +14,7 @@
 
 #include "backend/backend.h"
 
+struct carry;                /* train/carry.h */
 struct eval_outcome;         /* train/eval.h */
 struct trainer;              /* train/trainer.h: for probes that look at weights and gradients */
 
@@ -135,6 +135,7 @@ struct observer {
     void (*step)(void *context, const struct step_event *event);
     void (*hash)(void *context, const struct hash_event *event);
     void (*epoch)(void *context, const struct epoch_event *event);
+    void (*carry)(void *context, struct carry *carry); /* before a checkpoint: train/carry.h */
     void (*checkpoint)(void *context, const struct checkpoint_event *event);
     void (*outcomes)(void *context, const struct outcomes_event *event);
     void (*end)(void *context, const struct train_result *result);

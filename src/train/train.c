@@ -225,6 +225,8 @@ static int checkpoint(struct run *run, bool best, struct err *e)
     const char *folder = run->request->checkpoints;
     if (!folder || run->checkpointed == t->step)
         return 0;
+    carry_release(&t->carry);
+    NOTIFY(run, carry, &t->carry);
     if (checkpoint_save(t, folder, run->result->checkpoint, e))
         return -1;
     run->checkpointed = t->step;

@@ -179,6 +179,7 @@ void trainer_release(struct trainer *t)
         model_release(&t->slow);
     network_release(&t->net);
     selection_release(&t->selection);
+    carry_release(&t->carry);
     dist_close(&t->dist);
     memset(t, 0, sizeof *t);
 }
@@ -268,6 +269,7 @@ int trainer_estimate(const struct config *c, struct shape input, int classes, ui
     if (network_open(&net, c, input, classes, e) || config_check(c, e) ||
         count_steps(c, used, &out->steps_per_epoch, &out->total_steps, e))
         goto out;
+    out->train_images = used;
     out->memory = all_bytes(c, &net.graph, net.backend, input, train_images, test_images);
     out->parameters = graph_parameters(&net.graph);
     out->training_macs = graph_training_macs(&net.graph);

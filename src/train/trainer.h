@@ -16,6 +16,7 @@
 #include "optim/lars.h"
 #include "optim/schedule.h"
 #include "optim/sgd.h"
+#include "train/carry.h"
 #include "train/eval.h"
 #include "train/network.h"
 
@@ -55,6 +56,7 @@ struct trainer {
     uint64_t epoch_hits, epoch_images;
     double last_loss, last_accuracy; /* of the epoch before it; NaN in the first */
     double best_accuracy;         /* of evaluations so far, -1 before the first */
+    struct carry carry;           /* of observers: as the last checkpoint has it */
 };
 
 /* Builds a trainer with freshly initialised weights (start = true) or zeros (a checkpoint will fill
@@ -78,6 +80,7 @@ void trainer_evaluate(struct trainer *t, bool validation, enum tta tta, struct e
 /* What a run would take, without data and without big allocations: for --dry-run. */
 struct train_estimate {
     uint64_t steps_per_epoch, total_steps;
+    uint32_t train_images;        /* trained on: without those held out or left aside */
     size_t memory;                /* bytes of all that grows with network, batch and images */
     size_t parameters;
     double training_macs;         /* for one image */

@@ -1,5 +1,6 @@
 """test_results.py - what training, evaluation and verification print, keep and exit with."""
 import csv
+import json
 
 import harness
 from harness import TINY
@@ -65,7 +66,30 @@ class Results(harness.Case):
         plan = self.json("train", *TINY, "--dry-run")
         self.assertEqual(plan["steps"], 30)
         self.assertGreater(plan["memory_bytes"], 0)
+        self.assertEqual(plan["probes"], [])
         self.assertFalse((self.folder / "runs").exists())
+
+    def test_dry_run__shows_what_probes_cost(self):
+        probes = ["--probes", "norms,sharpness", "--probe-budget"]
+        free = self.json("train", *TINY, *probes, "1000000", "--dry-run")
+        plan = self.json("train", *TINY, *probes, "0.5", "--dry-run")
+        self.assertEqual([p["name"] for p in plan["probes"]], ["norms", "sharpness"])
+        self.assertLessEqual(sum(p["share"] for p in plan["probes"]), 0.5 + 1e-9)
+        for generous, p in zip(free["probes"], plan["probes"]):
+            self.assertEqual(generous["every_steps"], generous["wanted_every_steps"])
+            self.assertEqual(p["wanted_every_steps"], generous["wanted_every_steps"])
+            self.assertGreater(p["every_steps"], p["wanted_every_steps"])
+            self.assertEqual(p["measurements"], 30 // p["every_steps"])
+            self.assertAlmostEqual(p["share"], p["cost_steps"] / p["every_steps"], 9)
+        self.assertIn("probe sharpness: ",
+                      self.kiln("train", *TINY, *probes, "0.5", "--dry-run").stdout)
+
+    def test_dry_run__announces_the_measurements_that_a_run_makes(self):
+        probes = ["--probes", "norms", "--probe-budget", "0.01"]
+        plan = self.json("train", *TINY, *probes, "--dry-run")
+        self.train(*probes)
+        rows = [json.loads(line) for line in self.read("run/probes.jsonl").splitlines()]
+        self.assertEqual(len({r["step"] for r in rows}), plan["probes"][0]["measurements"])
 
     def test_quiet__says_nothing(self):
         done = self.kiln("train", *TINY, "--steps", "2", "--eval-every", "-1", "--quiet", "--out",

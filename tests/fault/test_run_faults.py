@@ -21,18 +21,19 @@ BUDGET = 30.0  # seconds of one loop; a slow machine tries every k-th call and s
 
 
 class Faults(harness.Case):
-    def faulty(self, out, call, sticky, number=errno.ENOSPC):
-        """Trains into `out` with the Nth call failing. Returns status, stderr, the report."""
+    def faulty(self, out, call, sticky, number=errno.ENOSPC, path="", keys=()):
+        """Trains into `out` with the Nth call under out/path failing. Returns status, stderr, the
+        report."""
         report = self.folder / f"{out}.report"
         env = harness.clean_environment(
             LD_PRELOAD=harness.FAULT_LIB, KILN_FAULT_AT=str(call),
-            KILN_FAULT_PATH=str(self.folder / out), KILN_FAULT_ERRNO=str(number),
+            KILN_FAULT_PATH=str(self.folder / out) + path, KILN_FAULT_ERRNO=str(number),
             KILN_FAULT_REPORT=str(report))
         if sticky:
             env["KILN_FAULT_STICKY"] = "1"
-        done = subprocess.run([KILN, "train", *TINY, *KEYS, "--quiet", "--out",
-                               str(self.folder / out)], cwd=self.folder, env=env, text=True,
-                              capture_output=True, timeout=300)
+        done = subprocess.run([KILN, "train", *TINY, *KEYS, *keys, "--quiet",
+                               "--out", str(self.folder / out)], cwd=self.folder, env=env,
+                              text=True, capture_output=True, timeout=300)
         return done.returncode, done.stderr, report.read_text() if report.exists() else ""
 
     def check(self, out, call, sticky, wanted):
@@ -86,6 +87,25 @@ class Faults(harness.Case):
 
     def test_writes__a_disk_may_be_full_from_any_call_on(self):
         self.loop(sticky=True)
+
+    def test_probes__each_write_may_fail(self):
+        """What probes measured is a record like any other: a run that cannot write it ends."""
+        if not harness.FAULT_LIB:
+            self.skipTest("KILN_FAULT_LIB is not set")
+        keys = ["--probes", "norms", "--probe-budget", "1000000", "--set", "epochs=10"]
+        for call in range(1, 20):
+            status, stderr, report = self.faulty(f"n{call}", call, False, path="/probes.jsonl",
+                                                 keys=keys)
+            if not report:
+                self.assertEqual((status, stderr), (0, ""))
+                break
+            where = f"call {call} ({report.strip()})"
+            if report.split()[0] != "close":
+                self.assertEqual(status, 1, where)
+                self.assertIn("probes.jsonl", stderr, where)
+                self.assertIn("no space left on device", stderr, where)
+        self.assertGreater(call, 3, "writes were made to fail")
+        self.assertLess(call, 19, "and all of them were tried")
 
     def test_folder__read_only(self):
         status, stderr, _ = self.faulty("run", 1, True, errno.EROFS)

@@ -71,8 +71,9 @@ static void probe_failed(void *context, const struct err *why)
     fail_msg("%s", why->text);
 }
 
-/* Trains with these probes; `also`, if not NULL, hears the steps first. */
-static struct train_result run(const char *names, const struct observer *also)
+/* Trains with these probes, from `from` on if it is not NULL; checkpoints go to the scratch. */
+static struct train_result run_from(const char *names, const struct observer *also,
+                                    const char *from)
 {
     struct probe_set set;
     struct err e = {0};
@@ -86,11 +87,18 @@ static struct train_result run(const char *names, const struct observer *also)
         observers[count++] = *also;
     observers[count++] = probe_set_observer(&set);
     const struct train_request r = {.config = &config, .images = &images, .observers = observers,
-                                    .observer_count = count};
+                                    .observer_count = count, .checkpoints = scratch.path,
+                                    .resume_from = from};
     struct train_result result;
     if (train_run(&r, &result, &e))
         fail_msg("%s", e.text);
     return result;
+}
+
+/* Trains with these probes; `also`, if not NULL, hears the steps first. */
+static struct train_result run(const char *names, const struct observer *also)
+{
+    return run_from(names, also, NULL);
 }
 
 /* One row of the last run; `series` by number. */
@@ -175,6 +183,50 @@ static void test_probe_set__rows_do_not_depend_on_threads(void **state)
     for (int i = 0; i < count; i++)
         for (int k = 0; k < rows[i].count; k++)
             assert_memory_equal(&rows[i].values[k], &first[i].values[k], sizeof(double));
+}
+
+/* Interrupted after 25 of 36 steps, within an epoch, and taken up: the same rows to the bit. */
+static void test_probe_set__a_resumed_run_tells_the_same_rows(void **state)
+{
+    (void)state;
+    static struct row whole[ROWS_MAX];
+    static const char names[] = "norms,noise_scale,forgetting";
+    config.keep_last = 100;
+    config.epochs = 12;
+    config.lr = 0.3; /* so high, and labels so bad, that something is forgotten */
+    config.label_noise = 0.5;
+    strcpy(config.knots, "0:1, 12:1");
+    run(names, NULL);
+    int count = row_count;
+    memcpy(whole, rows, sizeof rows);
+    row_count = 0;
+    config.steps = 25;
+    struct train_result first = run(names, NULL);
+    assert_int_equal(first.steps, 25);
+    assert_true(row_count < count);
+    config.steps = 0;
+    run_from(names, NULL, first.checkpoint);
+    assert_int_equal(row_count, count);
+    for (int i = 0; i < count; i++) {
+        assert_string_equal(rows[i].probe, whole[i].probe);
+        for (int k = 0; k < rows[i].count; k++)
+            if (memcmp(&rows[i].values[k], &whole[i].values[k], sizeof(double)) != 0)
+                fail_msg("%s of '%s' at step %d: series %d is %.17g, not %.17g", rows[i].probe,
+                         rows[i].of, (int)rows[i].step, k, rows[i].values[k], whole[i].values[k]);
+    }
+}
+
+/* A checkpoint without the probe's state: `since` says where counting began. */
+static void test_probe_set__a_probe_that_joins_later_says_so(void **state)
+{
+    (void)state;
+    config.keep_last = 100;
+    config.steps = 6;
+    struct train_result first = run("", NULL);
+    config.steps = 0;
+    run_from("forgetting", NULL, first.checkpoint);
+    assert_true(row_count > 0);
+    assert_true(value(&rows[0], "since") == 6);
 }
 
 static void test_probe_set__names(void **state)
@@ -306,6 +358,8 @@ int main(void)
         cmocka_unit_test_setup(test_probe_set__training_keeps_its_bits, start),
         cmocka_unit_test_setup(test_probe_set__with_averaging_too, start),
         cmocka_unit_test_setup(test_probe_set__rows_do_not_depend_on_threads, start),
+        cmocka_unit_test_setup(test_probe_set__a_resumed_run_tells_the_same_rows, start),
+        cmocka_unit_test_setup(test_probe_set__a_probe_that_joins_later_says_so, start),
         cmocka_unit_test(test_probe_set__names),
         cmocka_unit_test(test_probe_periods__keep_the_budget),
         cmocka_unit_test_setup(test_norms__are_the_lengths_and_angles, start),
