@@ -157,6 +157,12 @@ struct backend_ops {
     void (*conv_pool_forward)(struct backend *b, int n, const struct conv_shape *s,
                               const struct map *x, const void *packed, const void *bias,
                               const struct map *y, uint8_t *argmax, void *workspace);
+    void (*conv_pool_backward_data)(struct backend *b, int n, const struct conv_shape *s,
+                                    const struct map *dy, const uint8_t *argmax,
+                                    const void *packed, const struct map *dx, void *workspace);
+    void (*conv_pool_backward_weights)(struct backend *b, int n, const struct conv_shape *s,
+                                       const struct map *x, const struct map *dy,
+                                       const uint8_t *argmax, void *dw, void *workspace);
 
     /* Batch norm. statistics: fills t->mean and t->rstd from x and moves the running statistics
      * (with groups, by the mean over groups of each group's mean and unbiased variance; a group

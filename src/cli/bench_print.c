@@ -55,7 +55,7 @@ static void print_figures(const struct bench *b, double seconds, double all, dou
 
 static void print_titles(void)
 {
-    printf("\n%-22s %-18s %9s %6s %9s %6s %8s %7s\n", "layer", "phase", "ms", "%", "GFLOP/s",
+    printf("\n%-22s %-21s %9s %6s %9s %6s %8s %7s\n", "layer", "phase", "ms", "%", "GFLOP/s",
            "% roof", "MB", "GB/s");
 }
 
@@ -67,16 +67,16 @@ static void print_table(const struct bench *b)
         const struct bench_row *row = &b->rows[i];
         if (!row->info.needed)
             continue;
-        printf("%-22s %-18s", row->info.name, row->info.phase);
+        printf("%-22s %-21s", row->info.name, row->info.phase);
         print_figures(b, row->median, all, row->info.flops * n, row->info.bytes * n);
     }
     putchar('\n');
     for (enum bench_group g = 0; g < GROUP_COUNT; g++) {
         struct bench_total t = bench_total(b, g);
-        printf("%-22s %-18s", bench_group_names[g], "all");
+        printf("%-22s %-21s", bench_group_names[g], "all");
         print_figures(b, t.seconds, all, t.flops, t.bytes);
     }
-    printf("%-22s %-18s %9.3f %6.1f\n", "sum", "", 1e3 * all, 100.0);
+    printf("%-22s %-21s %9.3f %6.1f\n", "sum", "", 1e3 * all, 100.0);
 }
 
 static void print_around(const struct bench *b)

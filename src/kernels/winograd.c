@@ -21,6 +21,9 @@
 #define line_load(p, line)                                                                         \
     for (int part_ = 0; part_ < PARTS; part_++)                                                    \
     (line)[part_] = (p)[part_]
+#define line_load_taken(p, argmax, place, line)                                                    \
+    for (int part_ = 0; part_ < PARTS; part_++)                                                    \
+    (line)[part_] = (argmax)[part_] == (place) ? (p)[part_] : 0
 #define line_store(p, line)                                                                        \
     for (int part_ = 0; part_ < PARTS; part_++)                                                    \
     (p)[part_] = (line)[part_]

@@ -32,6 +32,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "kernels/layout.h"
 
@@ -51,12 +52,22 @@ static const int winograd_points[WINOGRAD_MOST + 1][WINOGRAD_POINTS] = {
 };
 static const unsigned winograd_point_set[WINOGRAD_MOST + 1] = {[2] = 0x33, [3] = 0x3e, [4] = 0x3f};
 
+/* Which elements of lines count, where lines are a 2x2 max pool's gradient and a transform reads
+ * what the pool's backward pass would have spread out: of pixel i those whose byte in argmax[i],
+ * [images][CB], is place[i], a number from 0 to 3; the others are 0. */
+struct winograd_taken {
+    const uint8_t *argmax[WINOGRAD_FREQUENCIES];
+    uint8_t place[WINOGRAD_FREQUENCIES];
+};
+
 /* my, mx: height and width of the tile of outputs, each 2, 3 or 4. A line of `images` images is
  * transformed by each call. Steps count bytes. */
 struct winograd_kernels {
     /* v[f] = B^T x B for the frequencies f of the tile. x[(my+2)*(mx+2)]: where the line of each
-     * input pixel begins, row by row; A [images][CB]. v: A, frequency f at v + f * step. */
-    void (*input)(int my, int mx, int images, const void *const *x, void *v, size_t step);
+     * input pixel begins, row by row; A [images][CB]. v: A, frequency f at v + f * step. taken is
+     * NULL if all elements count. */
+    void (*input)(int my, int mx, int images, const void *const *x,
+                  const struct winograd_taken *taken, void *v, size_t step);
 
     /* y = A^T m A + bias. m: P [images][CB], frequency f at m + f * step; bias P [CB]; y[my*mx]:
      * where the line of each output pixel begins. */
@@ -64,7 +75,8 @@ struct winograd_kernels {
                    void *const *y);
 
     /* d[f] = A dy A^T. dy[my*mx]: where the line of each pixel begins. */
-    void (*gradient)(int my, int mx, int images, const void *const *dy, void *d, size_t step);
+    void (*gradient)(int my, int mx, int images, const void *const *dy,
+                     const struct winograd_taken *taken, void *d, size_t step);
 
     /* In place: u[f] = G w G^T for all 36 frequencies of c * lines * CB weights. u: P
      * [36][c][lines*CB]; w lies in the last nine, tap t where u[27 + t] will be; with flip the taps
@@ -77,7 +89,8 @@ struct winograd_kernels {
                              size_t dw_step, size_t dw_row);
 
     /* The rest is bf16's and NULL elsewhere; see below. input_rows is `input` for `outer`. */
-    void (*input_rows)(int my, int mx, int images, const void *const *x, void *v, size_t step);
+    void (*input_rows)(int my, int mx, int images, const void *const *x,
+                       const struct winograd_taken *taken, void *v, size_t step);
     void (*pack)(int to, int from, bool transposed, const float *w, int line, void *u,
                  size_t step);
     void (*product)(int c, int images, const void *v, const void *u, void *m);

@@ -17,11 +17,23 @@
 enum { CB = 32, ROWS = 8, PAIRS = 16, PAIR_BYTES = 2 * LINE };
 
 /* 32 channels as the even and the odd ones; a bf16 number is the upper half of a float. */
-INLINE void split(const uint16_t *p, vec *even, vec *odd)
+INLINE void split(__m512i both, vec *even, vec *odd)
 {
-    __m512i both = _mm512_load_si512(p);
     *even = _mm512_castsi512_ps(_mm512_slli_epi32(both, 16));
     *odd = _mm512_castsi512_ps(_mm512_and_si512(both, _mm512_set1_epi32((int)0xffff0000)));
+}
+
+/* A line, and one of which only the channels count whose byte is `place`. */
+INLINE __m512i load_line(const uint16_t *p)
+{
+    return _mm512_load_si512(p);
+}
+
+INLINE __m512i load_line_taken(const uint16_t *p, const uint8_t *argmax, uint8_t place)
+{
+    __m256i bytes = _mm256_load_si256((const void *)argmax);
+    __mmask32 counts = _mm256_cmpeq_epi8_mask(bytes, _mm256_set1_epi8((char)place));
+    return _mm512_maskz_loadu_epi16(counts, p);
 }
 
 /* 32 numbers, rounded: those of low, then those of high. */
@@ -43,7 +55,12 @@ INLINE __m512i interleave(vec low, vec high)
 
 INLINE void load_one(const uint16_t *p, vec line[2])
 {
-    split(p, &line[0], &line[1]);
+    split(load_line(p), &line[0], &line[1]);
+}
+
+INLINE void load_one_taken(const uint16_t *p, const uint8_t *argmax, uint8_t place, vec line[2])
+{
+    split(load_line_taken(p, argmax, place), &line[0], &line[1]);
 }
 
 INLINE void store_one(uint16_t *p, const vec line[2])
@@ -56,6 +73,7 @@ INLINE void store_one(uint16_t *p, const vec line[2])
 #define PARTS 2
 #define LINE_ELEMENTS 32
 #define line_load load_one
+#define line_load_taken load_one_taken
 #define line_store store_one
 #include "kernels/winograd_points_body.h"
 #include "kernels/winograd_body.h"
@@ -65,14 +83,21 @@ INLINE void store_one(uint16_t *p, const vec line[2])
 #undef PARTS
 #undef LINE_ELEMENTS
 #undef line_load
+#undef line_load_taken
 #undef line_store
 
 /* Two images a turn: V and D for outer. */
 
 INLINE void load_two(const uint16_t *p, vec line[4])
 {
-    split(p, &line[0], &line[1]);
-    split(p + CB, &line[2], &line[3]);
+    split(load_line(p), &line[0], &line[1]);
+    split(load_line(p + CB), &line[2], &line[3]);
+}
+
+INLINE void load_two_taken(const uint16_t *p, const uint8_t *argmax, uint8_t place, vec line[4])
+{
+    split(load_line_taken(p, argmax, place), &line[0], &line[1]);
+    split(load_line_taken(p + CB, argmax + CB, place), &line[2], &line[3]);
 }
 
 INLINE void store_two(uint16_t *p, const vec line[4])
@@ -86,6 +111,7 @@ INLINE void store_two(uint16_t *p, const vec line[4])
 #define PARTS 4
 #define LINE_ELEMENTS 64
 #define line_load load_two
+#define line_load_taken load_two_taken
 #define line_store store_two
 #include "kernels/winograd_points_body.h"
 #include "kernels/winograd_body.h"
@@ -95,37 +121,49 @@ INLINE void store_two(uint16_t *p, const vec line[4])
 #undef PARTS
 #undef LINE_ELEMENTS
 #undef line_load
+#undef line_load_taken
 #undef line_store
 
-typedef void (*transform_fn)(int my, int mx, int images, const void *const *x, void *v,
-                             size_t step);
+typedef void (*transform_fn)(int my, int mx, int images, const void *const *x,
+                             const struct winograd_taken *taken, void *v, size_t step);
 
 /* An odd last image is transformed together with an image of zeros. */
 static void transform_pairs(transform_fn transform, int count, int my, int mx, int images,
-                            const void *const *x, void *v, size_t step)
+                            const void *const *x, const struct winograd_taken *taken, void *v,
+                            size_t step)
 {
+    _Alignas(LINE) uint8_t maxima[WINOGRAD_FREQUENCIES][2 * CB];
+    struct winograd_taken pair;
     _Alignas(LINE) uint16_t last[WINOGRAD_FREQUENCIES][2 * CB];
     const void *pixels[WINOGRAD_FREQUENCIES];
     int whole = images / 2 * 2;
-    transform(my, mx, whole, x, v, step);
+    transform(my, mx, whole, x, taken, v, step);
     if (whole == images)
         return;
     for (int i = 0; i < count; i++) {
         memcpy(last[i], (const uint16_t *)x[i] + whole * CB, LINE);
         memset(last[i] + CB, 0, LINE);
         pixels[i] = last[i];
+        if (taken) {
+            memcpy(maxima[i], taken->argmax[i] + whole * CB, CB);
+            memset(maxima[i] + CB, 0, CB);
+            pair.argmax[i] = maxima[i];
+            pair.place[i] = taken->place[i];
+        }
     }
-    transform(my, mx, 2, pixels, (char *)v + (size_t)(whole * LINE), step);
+    transform(my, mx, 2, pixels, taken ? &pair : NULL, (char *)v + (size_t)(whole * LINE), step);
 }
 
-static void input_rows(int my, int mx, int images, const void *const *x, void *v, size_t step)
+static void input_rows(int my, int mx, int images, const void *const *x,
+                       const struct winograd_taken *taken, void *v, size_t step)
 {
-    transform_pairs(input_two, (my + 2) * (mx + 2), my, mx, images, x, v, step);
+    transform_pairs(input_two, (my + 2) * (mx + 2), my, mx, images, x, taken, v, step);
 }
 
-static void gradient_rows(int my, int mx, int images, const void *const *dy, void *d, size_t step)
+static void gradient_rows(int my, int mx, int images, const void *const *dy,
+                          const struct winograd_taken *taken, void *d, size_t step)
 {
-    transform_pairs(gradient_two, my * mx, my, mx, images, dy, d, step);
+    transform_pairs(gradient_two, my * mx, my, mx, images, dy, taken, d, step);
 }
 
 /* Weights. */

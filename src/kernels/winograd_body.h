@@ -5,6 +5,8 @@
  *      LINE_ELEMENTS    elements between what one turn of a loop reads and the next: a line
  *      PARTS            the vecs that these elements are computed in
  *      line_load(ELEMENT *, vec [PARTS]), line_store(ELEMENT *, vec [PARTS])
+ *      line_load_taken(ELEMENT *, uint8_t *, uint8_t, vec [PARTS])
+ *                       the elements whose byte is the one given; see struct winograd_taken
  *      TURN_IMAGES      images of one turn: 1 unless a line_load takes several */
 
 /* Where frequency (i, j) of a tile of my by mx is. */
@@ -13,16 +15,23 @@ INLINE size_t NAME(frequency)(int my, int i, int mx, int j)
     return (size_t)(winograd_points[my][i] * WINOGRAD_POINTS + winograd_points[mx][j]);
 }
 
-/* The next `from` by `from` lines to `my + 2` by `mx + 2`, columns first: B^T x B or A dy A^T. */
-INLINE void NAME(to_points)(bool gradient, int my, int mx, const ELEMENT *const *x, size_t at,
-                            char *v, size_t step)
+/* The next `from` by `from` lines to `my + 2` by `mx + 2`, columns first: B^T x B or A dy A^T.
+ * `masked`: not all elements count. */
+INLINE void NAME(to_points)(bool gradient, bool masked, int my, int mx, const ELEMENT *const *x,
+                            const struct winograd_taken *taken, size_t at, char *v, size_t step)
 {
     int rows = gradient ? my : my + 2, columns = gradient ? mx : mx + 2;
     vec half[PARTS][WINOGRAD_POINTS][WINOGRAD_POINTS];
     UNROLL for (int j = 0; j < columns; j++) {
         vec in[WINOGRAD_POINTS][PARTS], column[WINOGRAD_POINTS], out[WINOGRAD_POINTS];
-        UNROLL for (int i = 0; i < rows; i++)
-            line_load(x[i * columns + j] + at, in[i]);
+        UNROLL for (int i = 0; i < rows; i++) {
+            int pixel = i * columns + j;
+            if (masked)
+                line_load_taken(x[pixel] + at, taken->argmax[pixel] + at, taken->place[pixel],
+                                in[i]);
+            else
+                line_load(x[pixel] + at, in[i]);
+        }
         UNROLL for (int part = 0; part < PARTS; part++) {
             UNROLL for (int i = 0; i < rows; i++)
                 column[i] = in[i][part];
@@ -67,16 +76,25 @@ INLINE void NAME(to_points)(bool gradient, int my, int mx, const ELEMENT *const 
     }
 #endif
 
-static void NAME(input)(int my, int mx, int images, const void *const *x, void *v, size_t step)
+static void NAME(input)(int my, int mx, int images, const void *const *x,
+                        const struct winograd_taken *taken, void *v, size_t step)
 {
     assert(my >= WINOGRAD_LEAST && my <= WINOGRAD_MOST && mx >= WINOGRAD_LEAST &&
            mx <= WINOGRAD_MOST);
     const ELEMENT *pixels[WINOGRAD_FREQUENCIES];
     for (int i = 0; i < (my + 2) * (mx + 2); i++)
         pixels[i] = x[i];
-#define INPUT(rows, columns)                                                                       \
+#define INPUT(masked, rows, columns)                                                               \
     for (int i = 0; i * TURN_IMAGES < images; i++)                                                 \
-        NAME(to_points)(false, rows, columns, pixels, (size_t)(i * LINE_ELEMENTS), v, step)
-    FOR_SIZE(my, mx, INPUT)
+    NAME(to_points)(false, masked, rows, columns, pixels, taken, (size_t)(i * LINE_ELEMENTS), v,   \
+                    step)
+#define INPUT_WHOLE(rows, columns) INPUT(false, rows, columns)
+#define INPUT_TAKEN(rows, columns) INPUT(true, rows, columns)
+    if (taken)
+        FOR_SIZE(my, mx, INPUT_TAKEN)
+    else
+        FOR_SIZE(my, mx, INPUT_WHOLE)
 #undef INPUT
+#undef INPUT_WHOLE
+#undef INPUT_TAKEN
 }

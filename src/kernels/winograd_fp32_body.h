@@ -11,6 +11,13 @@ INLINE void line_load(const float *p, vec line[PARTS])
         line[part] = v_load(p + part * VEC);
 }
 
+INLINE void line_load_taken(const float *p, const uint8_t *argmax, uint8_t place, vec line[PARTS])
+{
+    UNROLL for (int part = 0; part < PARTS; part++)
+        line[part] = v_select(v_bytes_equal(argmax + part * VEC, place), v_load(p + part * VEC),
+                              v_set(0));
+}
+
 INLINE void line_store(float *p, const vec line[PARTS])
 {
     UNROLL for (int part = 0; part < PARTS; part++)

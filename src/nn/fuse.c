@@ -90,8 +90,65 @@ static void pass_fuse_pool_forward(struct program *p)
     }
 }
 
+/* The same pass of a convolution from its pool's gradient instead of its own; NULL if there is
+ * none, or if it makes the gradient of a bias too, which is summed over all pixels. */
+static const struct operation *from_pool(const struct step *s, enum conv_pass *pass)
+{
+    bool data = s->op == &op_conv_backward_data;
+    *pass = data ? CONV_BACKWARD_DATA : CONV_BACKWARD_WEIGHTS;
+    if (data)
+        return &op_conv_pool_backward_data;
+    return s->op == &op_conv_backward_weights && s->gradients[1] < 0
+               ? &op_conv_pool_backward_weights
+               : NULL;
+}
+
+static bool reads_value(const struct step *s, int value)
+{
+    for (int j = 0; s->op && j < s->read_count; j++)
+        if (s->reads[j] == value)
+            return true;
+    return false;
+}
+
+/* Whether all steps that read what the pool's backward step writes can do without. */
+static bool can_spread(const struct program *p, const struct step *pool)
+{
+    for (int i = p->loss; i < p->step_count; i++) {
+        const struct step *s = &p->steps[i];
+        enum conv_pass pass;
+        if (reads_value(s, pool->writes[0]) &&
+            (!from_pool(s, &pass) || !halves(pool, s) ||
+             !p->backend->ops->conv_pools(p->backend, &s->conv, pass)))
+            return false;
+    }
+    return true;
+}
+
+/* pool-backward: (dy, maxima) -> du, and the convolution's du -> dx, (x, du) -> dw
+ *                                       become  (dy, maxima) -> dx, (x, dy, maxima) -> dw */
+static void pass_fuse_pool_backward(struct program *p)
+{
+    for (int i = p->loss; i < p->step_count; i++) {
+        struct step *pool = &p->steps[i];
+        if (pool->op != &op_maxpool_backward || !can_spread(p, pool))
+            continue;
+        for (int k = i + 1; k < p->step_count; k++) {
+            struct step *s = &p->steps[k];
+            enum conv_pass pass;
+            if (!reads_value(s, pool->writes[0]))
+                continue;
+            s->op = from_pool(s, &pass);
+            s->reads[pass == CONV_BACKWARD_WEIGHTS] = pool->reads[0];
+            step_reads(s, pool->reads[1]);
+        }
+        pool->op = NULL;
+    }
+}
+
 void pass_fuse_pool(struct program *p)
 {
     pass_fuse_pool_forward(p);
+    pass_fuse_pool_backward(p);
     program_compact(p);
 }

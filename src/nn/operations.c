@@ -59,7 +59,9 @@ static void pack_measure(struct program *p, struct step *s)
 {
     s->with_backward = false;
     for (int i = 0; i < p->step_count; i++)
-        if (p->steps[i].op == &op_conv_backward_data && p->steps[i].reads[1] == s->writes[0])
+        if ((p->steps[i].op == &op_conv_backward_data ||
+             p->steps[i].op == &op_conv_pool_backward_data) &&
+            p->steps[i].reads[1] == s->writes[0])
             s->with_backward = true;
     p->values[s->writes[0]].bytes =
         p->backend->ops->conv_packed_bytes(p->backend, &s->conv, s->with_backward);
@@ -93,6 +95,24 @@ static void conv_weights_run(const struct run *r, const struct step *s)
     ops_of(r)->conv_backward_weights(r->model->backend, r->n, &s->conv, read_map(r, s, 0),
                                      read_map(r, s, 1), gradient(r, s->gradients[0]),
                                      gradient(r, s->gradients[1]), write_map(r, s, 0)->data);
+}
+
+/* From the gradient of the pool behind and the positions of its maxima. */
+static void conv_pool_data_run(const struct run *r, const struct step *s)
+{
+    ops_of(r)->conv_pool_backward_data(r->model->backend, r->n, &s->conv, read_map(r, s, 0),
+                                       read_map(r, s, 2)->data, read_map(r, s, 1)->data,
+                                       write_map(r, s, 0), write_map(r, s, 1)->data);
+}
+
+static void conv_pool_weights_run(const struct run *r, const struct step *s)
+{
+    void *dw = gradient(r, s->gradients[0]);
+    if (dw)
+        ops_of(r)->conv_pool_backward_weights(r->model->backend, r->n, &s->conv,
+                                              read_map(r, s, 0), read_map(r, s, 1),
+                                              read_map(r, s, 2)->data, dw,
+                                              write_map(r, s, 0)->data);
 }
 
 static void conv_measure(struct program *p, struct step *s)
@@ -149,6 +169,14 @@ const struct operation op_conv_backward_weights = {.phase = "backward-weights",
                                                    .run = conv_weights_run,
                                                    .measure = conv_weights_measure,
                                                    .macs = conv_macs};
+const struct operation op_conv_pool_backward_data = {.phase = "pool+backward-data",
+                                                     .run = conv_pool_data_run,
+                                                     .measure = conv_data_measure,
+                                                     .macs = conv_macs};
+const struct operation op_conv_pool_backward_weights = {.phase = "pool+backward-weights",
+                                                        .run = conv_pool_weights_run,
+                                                        .measure = conv_weights_measure,
+                                                        .macs = conv_macs};
 
 /* Batch norm: tensors are scale, bias, running mean, running variance. */
 

@@ -125,11 +125,18 @@ int plan_step_count(const struct plan *p)
 /* The pass of a convolution that a step is, or -1. */
 static int pass_of(const struct step *s)
 {
-    return s->op == &op_conv                      ? CONV_FORWARD
-           : s->op == &op_conv_pool               ? CONV_FORWARD
-           : s->op == &op_conv_backward_data      ? CONV_BACKWARD_DATA
-           : s->op == &op_conv_backward_weights   ? CONV_BACKWARD_WEIGHTS
-                                                  : -1;
+    return s->op == &op_conv || s->op == &op_conv_pool ? CONV_FORWARD
+           : s->op == &op_conv_backward_data || s->op == &op_conv_pool_backward_data
+               ? CONV_BACKWARD_DATA
+           : s->op == &op_conv_backward_weights || s->op == &op_conv_pool_backward_weights
+               ? CONV_BACKWARD_WEIGHTS
+               : -1;
+}
+
+static bool is_pooled(const struct step *s)
+{
+    return s->op == &op_conv_pool || s->op == &op_conv_pool_backward_data ||
+           s->op == &op_conv_pool_backward_weights;
 }
 
 void plan_step_describe(const struct plan *p, int step, struct plan_step_info *info)
@@ -148,7 +155,7 @@ void plan_step_describe(const struct plan *p, int step, struct plan_step_info *i
         .bytes = bytes / program->batch,
         .conv = pass_of(s) < 0 ? NULL : &s->conv,
         .pass = pass_of(s),
-        .pooled = s->op == &op_conv_pool,
+        .pooled = is_pooled(s),
         .needed = p->running[step],
     };
 }

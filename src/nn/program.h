@@ -120,8 +120,8 @@ void pass_drop_unneeded(struct program *p, struct arena *a);
 
 /* A batch norm read only by an activation applies it itself. */
 void pass_fuse_activation(struct program *p);
-/* A convolution that only a 2x2 max pool reads pools its outputs itself, if its algorithm can.
- * (After the algorithms are chosen.) */
+/* A convolution that only a 2x2 max pool reads pools its outputs itself, and goes back from the
+ * pool's gradient, if its algorithms can. (After these are chosen.) */
 void pass_fuse_pool(struct program *p);
 
 /* Which backward steps are needed for the gradients of the tensors that trainable[] names: sets
@@ -178,9 +178,10 @@ void lower_conv_backward(struct lowering *l, int node, const struct conv_shape *
                          int bias);
 
 /* The operations (operations.c). */
-extern const struct operation op_input, op_loss, op_conv_pack, op_conv, op_conv_pool,
-    op_conv_backward_data, op_conv_backward_weights, op_norm_statistics, op_norm_running, op_norm,
-    op_norm_backward, op_act, op_act_backward, op_maxpool, op_maxpool_backward, op_avgpool,
-    op_avgpool_backward, op_add, op_concat, op_split, op_scale;
+extern const struct operation op_input, op_loss, op_conv_pack, op_conv, op_conv_backward_data,
+    op_conv_backward_weights, op_conv_pool, op_conv_pool_backward_data,
+    op_conv_pool_backward_weights, op_norm_statistics, op_norm_running, op_norm, op_norm_backward,
+    op_act, op_act_backward, op_maxpool, op_maxpool_backward, op_avgpool, op_avgpool_backward,
+    op_add, op_concat, op_split, op_scale;
 
 #endif

@@ -185,6 +185,70 @@ static void check_forward(struct subject *t)
     buffer_free(&two);
 }
 
+/* dw and dx from the gradient of the pool and its maxima, by one operation or by two. */
+static struct buffer backward_weights(struct subject *t, bool fused, const struct map *dy,
+                                      const uint8_t *argmax)
+{
+    const struct backend_ops *ops = t->b->ops;
+    struct buffer dw = buffer_new(t->w.bytes);
+    if (fused) {
+        ops->conv_pool_backward_weights(t->b, t->n, &t->s, &t->x.map, dy, argmax, dw.data,
+                                        t->workspace.data);
+        return dw;
+    }
+    struct test_map du = map_new(t->b, t->n, t->s.k, t->s.p, t->s.q);
+    ops->maxpool_backward(t->b, t->n, &t->pool, dy, argmax, &du.map);
+    ops->conv_backward_weights(t->b, t->n, &t->s, &t->x.map, &du.map, dw.data, NULL,
+                               t->workspace.data);
+    map_free(&du);
+    return dw;
+}
+
+static struct test_map backward_data(struct subject *t, bool fused, const struct map *dy,
+                                     const uint8_t *argmax)
+{
+    const struct backend_ops *ops = t->b->ops;
+    struct test_map dx = map_new(t->b, t->n, t->s.c, t->s.h, t->s.w);
+    if (fused) {
+        ops->conv_pool_backward_data(t->b, t->n, &t->s, dy, argmax, t->packed.data, &dx.map,
+                                     t->workspace.data);
+    } else {
+        struct test_map du = map_new(t->b, t->n, t->s.k, t->s.p, t->s.q);
+        ops->maxpool_backward(t->b, t->n, &t->pool, dy, argmax, &du.map);
+        ops->conv_backward_data(t->b, t->n, &t->s, &du.map, t->packed.data, &dx.map,
+                                t->workspace.data);
+        map_free(&du);
+    }
+    map_download(t->b, &dx);
+    return dx;
+}
+
+static void check_backward(struct subject *t, enum conv_pass pass)
+{
+    enum precision p = t->b->precision;
+    struct test_map dy = whole_numbers(t->b, t->n, t->s.k, t->pool.p, t->pool.q, 3);
+    struct buffer argmax = argmax_new(t);
+    struct rng r = rng_at(9, RNG_TEST, 2, 0);
+    for (size_t i = 0; i < argmax.bytes; i++)
+        argmax.data[i] = (char)rng_below(&r, 4);
+    assert_int_equal(argmax.bytes * precision_bytes(p), dy.memory.bytes);
+    if (pass == CONV_BACKWARD_WEIGHTS) {
+        struct buffer one = backward_weights(t, true, &dy.map, (const uint8_t *)argmax.data);
+        struct buffer two = backward_weights(t, false, &dy.map, (const uint8_t *)argmax.data);
+        assert_memory_equal(one.data, two.data, one.bytes);
+        buffer_free(&one);
+        buffer_free(&two);
+    } else {
+        struct test_map one = backward_data(t, true, &dy.map, (const uint8_t *)argmax.data);
+        struct test_map two = backward_data(t, false, &dy.map, (const uint8_t *)argmax.data);
+        expect_same_values(t, "dx", &one, &two);
+        map_free(&one);
+        map_free(&two);
+    }
+    map_free(&dy);
+    buffer_free(&argmax);
+}
+
 /* Every case by every algorithm; counts the passes that pool. */
 static void check_cases(struct backend *b, int *checked)
 {
@@ -194,9 +258,14 @@ static void check_cases(struct backend *b, int *checked)
             if (!take(b, &s, algorithms[a]))
                 continue;
             struct subject t = subject_new(b, &s, cases[i].n);
-            if (b->ops->conv_pools(b, &s, CONV_FORWARD)) {
-                check_forward(&t);
-                checked[CONV_FORWARD]++;
+            for (int pass = 0; pass < CONV_PASSES; pass++) {
+                if (!b->ops->conv_pools(b, &s, (enum conv_pass)pass))
+                    continue;
+                checked[pass]++;
+                if (pass == CONV_FORWARD)
+                    check_forward(&t);
+                else
+                    check_backward(&t, (enum conv_pass)pass);
             }
             subject_free(&t);
         }
@@ -207,9 +276,10 @@ static void on_tier(struct backend *b)
     int checked[CONV_PASSES] = {0};
     check_cases(b, checked);
     bool winograd = b->precision != PRECISION_BF16 || b->tier >= TIER_AVX512BF16;
-    for (int pass = 0; pass < CONV_PASSES; pass++)
-        if (pass == CONV_FORWARD) /* winograd4 and winograd2 */
-            assert_int_equal(checked[pass], winograd ? 2 * CASES : 0);
+    /* Forward not winograd3, whose tiles are odd. */
+    assert_int_equal(checked[CONV_FORWARD], winograd ? 2 * CASES : 0);
+    assert_int_equal(checked[CONV_BACKWARD_DATA], winograd ? 3 * CASES : 0);
+    assert_int_equal(checked[CONV_BACKWARD_WEIGHTS], winograd ? 3 * CASES : 0);
 }
 
 static void test_conv_pool__is_the_pool_of_the_convolution(void **state)

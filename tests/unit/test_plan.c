@@ -321,8 +321,12 @@ static void test_plan__fusing_a_pool_changes_no_bit(void **state)
             net_open(&b, apart, 12, N, p, tier, 3);
             assert_int_equal(steps_of(&a, "c", "forward+pool"), 1);
             assert_int_equal(steps_of(&a, "p", "pool"), 0);
+            assert_int_equal(steps_of(&a, "c", "pool+backward-data"), 1);
+            assert_int_equal(steps_of(&a, "c", "pool+backward-weights"), 1);
+            assert_int_equal(steps_of(&a, "p", "pool-backward"), 0);
             assert_int_equal(steps_of(&b, "c", "forward"), 1);
             assert_int_equal(steps_of(&b, "p", "pool"), 1);
+            assert_int_equal(steps_of(&b, "p", "pool-backward"), 1);
             assert_true(net_step(&a, N, 2) == net_step(&b, N, 2));
             expect_same_gradients(&a, &b, NULL);
             net_close(&a);

@@ -251,6 +251,35 @@ static void conv_pool_forward(struct backend *b, int n, const struct conv_shape 
     algorithm_of(b, s, CONV_FORWARD)->run(cpu_of(b), &w);
 }
 
+static void conv_pool_backward_data(struct backend *b, int n, const struct conv_shape *s,
+                                    const struct map *dy, const uint8_t *argmax,
+                                    const void *packed, const struct map *dx, void *workspace)
+{
+    assert_shape(s);
+    assert(conv_pools(b, s, CONV_BACKWARD_DATA));
+    assert_map(dy, s->k, s->p / 2, s->q / 2);
+    assert_map(dx, s->c, s->h, s->w);
+    const struct conv_work w = {
+        .n = n, .shape = s, .pass = CONV_BACKWARD_DATA, .x = *dx, .y = *dy, .pooled = true,
+        .taken = argmax, .packed = (const char *)packed + packed_bytes(b, s, CONV_FORWARD),
+        .workspace = workspace};
+    algorithm_of(b, s, CONV_BACKWARD_DATA)->run(cpu_of(b), &w);
+}
+
+static void conv_pool_backward_weights(struct backend *b, int n, const struct conv_shape *s,
+                                       const struct map *x, const struct map *dy,
+                                       const uint8_t *argmax, void *dw, void *workspace)
+{
+    assert_shape(s);
+    assert(n > 0 && conv_pools(b, s, CONV_BACKWARD_WEIGHTS));
+    assert_map(x, s->c, s->h, s->w);
+    assert_map(dy, s->k, s->p / 2, s->q / 2);
+    const struct conv_work w = {.n = n, .shape = s, .pass = CONV_BACKWARD_WEIGHTS, .x = *x,
+                                .y = *dy, .pooled = true, .taken = argmax, .dw = dw,
+                                .workspace = workspace};
+    algorithm_of(b, s, CONV_BACKWARD_WEIGHTS)->run(cpu_of(b), &w);
+}
+
 void cpu_conv_ops(struct backend_ops *ops)
 {
     ops->conv_algorithm_name = conv_algorithm_name;
@@ -264,4 +293,6 @@ void cpu_conv_ops(struct backend_ops *ops)
     ops->conv_backward_weights = conv_backward_weights;
     ops->conv_pools = conv_pools;
     ops->conv_pool_forward = conv_pool_forward;
+    ops->conv_pool_backward_data = conv_pool_backward_data;
+    ops->conv_pool_backward_weights = conv_pool_backward_weights;
 }

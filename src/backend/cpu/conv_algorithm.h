@@ -25,9 +25,9 @@ struct conv_work {
     struct map x, y;       /* forward: reads x, writes y; otherwise the gradients of y and x:
                               backward-data reads y, writes x; backward-weights reads both, where
                               x is the input itself */
-    uint8_t *argmax;       /* if pooled: of the pool's windows; forward writes it unless NULL, else
-                              it is only read */
-    bool pooled;           /* y is the map of a 2x2 max pool behind the convolution */
+    bool pooled;           /* y is the map, or gradient, of a 2x2 max pool behind */
+    uint8_t *argmax;       /* of this pool: forward, where to put it, or NULL */
+    const uint8_t *taken;  /* backward, to read */
     const void *packed;    /* forward, backward-data: what `pack` made for this pass */
     const void *bias;      /* forward: P [k] or NULL */
     void *dw;              /* backward-weights: P [k, c, r, s] */

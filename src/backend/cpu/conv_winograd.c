@@ -124,6 +124,7 @@ struct winograd_job {
     bool pooled;                /* forward: what is written is the 2x2 max pool of `out`, */
     struct map pool;            /* here, */
     uint8_t *argmax;            /* with the positions of the maxima, if not NULL */
+    struct pooled_map taken;    /* backward-data: what is read instead of `in`, if it has argmax */
     int pad;                    /* the first tile's input begins so far above and left of it */
     int in_lines, out_lines;    /* of one pixel */
     const char *packed;
@@ -164,8 +165,13 @@ static void transform_input(const struct stage *g)
         int x = tile_begin(&j->tiling.columns, p->column) - j->pad;
         for (int line = 0; line < j->in_lines; line++) {
             const void *pixels[WINOGRAD_FREQUENCIES];
-            list_pixels(&j->in, j->in_lines, line, p->block, y, x, my + 2, mx + 2, pixels);
+            struct winograd_taken taken;
+            if (j->taken.argmax)
+                list_taken(&j->taken, line, p->block, y, x, my + 2, mx + 2, pixels, &taken);
+            else
+                list_pixels(&j->in, j->in_lines, line, p->block, y, x, my + 2, mx + 2, pixels);
             j->b->kernels.winograd.input(my, mx, rounded_images(j->n, p->block), pixels,
+                                         j->taken.argmax ? &taken : NULL,
                                          g->v + (size_t)(i * j->in_lines + line) * TILE, step);
         }
     }
@@ -329,7 +335,11 @@ static void winograd_run(struct cpu_backend *b, const struct conv_work *w)
     struct winograd_job j = {.b = b, .n = w->n, .in = backward ? w->y : w->x,
                              .out = backward ? w->x : w->y, .pad = backward ? 2 - s->pad : s->pad,
                              .packed = w->packed, .bias = w->bias, .workspace = w->workspace};
-    if (w->pooled) {
+    if (w->pooled && backward) {
+        j.taken = (struct pooled_map){w->y, w->taken, precision_bytes(b->base.precision),
+                                      layout_cblocks(b->base.precision, s->k)};
+        j.in = (struct map){NULL, s->k, s->p, s->q};
+    } else if (w->pooled) {
         j.pooled = true;
         j.pool = w->y;
         j.argmax = w->argmax;
@@ -366,7 +376,7 @@ static bool winograd_pools(const struct cpu_backend *b, const struct conv_shape 
                            enum conv_pass pass)
 {
     (void)b;
-    return pass == CONV_FORWARD && conv_algorithms[s->algorithm[pass]]->tile != 3;
+    return pass != CONV_FORWARD || conv_algorithms[s->algorithm[pass]]->tile != 3;
 }
 
 /* Products at the rate of the products; and every line that a transform reads or writes, those of

@@ -111,6 +111,20 @@ int chunk_runs(const struct chunk *c, const struct tiling *t, int f, int n,
 void list_pixels(const struct map *m, int lines, int line, int block, int y, int x, int rows,
                  int columns, const void **pixels);
 
+/* The gradient of a map behind which a 2x2 max pool stands, as the pool has it: half as high and
+ * wide, with the positions of its maxima. */
+struct pooled_map {
+    struct map pool;
+    const uint8_t *argmax;
+    size_t element;             /* bytes */
+    int lines;                  /* of one pixel */
+};
+
+/* As list_pixels, of the map before the pool: lists the pixels' windows, and what of them
+ * counts. */
+void list_taken(const struct pooled_map *m, int line, int block, int y, int x, int rows,
+                int columns, const void **pixels, struct winograd_taken *taken);
+
 /* conv_winograd_weights.c. */
 size_t conv_winograd_weights_workspace(const struct cpu_backend *b, int n,
                                        const struct conv_shape *s);

@@ -34,6 +34,7 @@ struct weights_job {
     const struct conv_shape *s;
     struct tiling tiling;
     struct map x, dy;
+    struct pooled_map taken;    /* instead of dy, if it has argmax */
     int c_lines, k_lines;       /* of one pixel of x, of dy */
     int panels, groups;         /* of K, of lines of C */
     int positions;              /* of a chunk, at most */
@@ -124,14 +125,18 @@ static void transform_item(void *ctx, int item, int worker)
     int images = cpu_block_images(j->n, p->block), pad = j->s->pad;
     const void *pixels[WINOGRAD_FREQUENCIES];
     if (line < j->c_lines) {
-        void (*transform)(int, int, int, const void *const *, void *, size_t) =
-            k->input_rows ? k->input_rows : k->input;
         list_pixels(&j->x, j->c_lines, line, p->block, y - pad, x - pad, my + 2, mx + 2, pixels);
-        transform(my, mx, images, pixels, j->v + v_at(j, i, line), j->v_step);
+        (k->input_rows ? k->input_rows : k->input)(my, mx, images, pixels, NULL,
+                                                   j->v + v_at(j, i, line), j->v_step);
     } else {
+        struct winograd_taken taken;
         line -= j->c_lines;
-        list_pixels(&j->dy, j->k_lines, line, p->block, y, x, my, mx, pixels);
-        k->gradient(my, mx, images, pixels, j->d + d_at(j, i, line), j->d_step);
+        if (j->taken.argmax)
+            list_taken(&j->taken, line, p->block, y, x, my, mx, pixels, &taken);
+        else
+            list_pixels(&j->dy, j->k_lines, line, p->block, y, x, my, mx, pixels);
+        k->gradient(my, mx, images, pixels, j->taken.argmax ? &taken : NULL,
+                    j->d + d_at(j, i, line), j->d_step);
     }
 }
 
@@ -253,6 +258,8 @@ void conv_winograd_weights(struct cpu_backend *b, const struct conv_work *w, int
     struct weights_job j = {.b = b, .n = w->n, .s = s, .x = w->x, .dy = w->y,
                             .c_lines = layout_cblocks(p, s->c), .k_lines = layout_cblocks(p, s->k),
                             .panels = winograd_panels(p, s->k), .dw = w->dw, .v = w->workspace};
+    if (w->pooled)
+        j.taken = (struct pooled_map){w->y, w->taken, precision_bytes(p), j.k_lines};
     int lanes[LANES], count = conv_lanes(w->n, lanes);
     tiling_init(&j.tiling, s->p, s->q, most);
     struct sizes z = sizes_of(b, w->n, s, tiling_count(&j.tiling));
