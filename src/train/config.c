@@ -67,6 +67,9 @@ const struct option_def config_options[] = {
      "seed of the first weights, the order of images, and augmentation", NULL},
     {"label_smoothing", OPTION_REAL, AT(label_smoothing), "0", 0, 1, NULL, NULL, "training",
      "share of the target spread evenly over the classes", NULL},
+    {"freeze_statistics", OPTION_REAL, AT(freeze_statistics), "-1", -1, 1e6, NULL, "epochs",
+     "training", "batch norms train with running statistics that stand still from here; -1: never",
+     NULL},
     {"reduction", OPTION_CHOICE, AT(reduction), "mean", 0, 0, "mean|sum", NULL, "training",
      "how the losses of a batch become the one that is minimised", NULL},
 

@@ -55,6 +55,7 @@ struct config {
     uint64_t seed;
     double label_smoothing;
     int reduction;                     /* enum loss_reduction */
+    double freeze_statistics;          /* epochs; -1: never */
     /* augmentation */
     int crop;
     int flip;                          /* enum flip */

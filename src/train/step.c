@@ -88,12 +88,20 @@ static void update_average(struct trainer *t)
     average_update(&t->average, b, d, t->slow.state, t->net.model.state, g->state_count);
 }
 
+/* From the epoch freeze_statistics on, batch norms use their running statistics as they stand. */
+static struct plan *choose_plan(const struct trainer *t)
+{
+    double from = t->config.freeze_statistics;
+    bool frozen = t->frozen_plan && (double)t->step >= from * (double)t->per_epoch;
+    return frozen ? t->frozen_plan : t->plan;
+}
+
 int train_step(struct trainer *t, struct step_report *report, struct err *e)
 {
     struct backend *b = t->net.backend;
     struct model *model = &t->net.model;
     struct batch *batch = &t->batch;
-    struct plan *plan = t->plan;
+    struct plan *plan = choose_plan(t);
 
     /* Load and augment: which images, how each is cut, and their normalised pixels. */
     batch_fill(t);

@@ -119,6 +119,11 @@ static int device_init(struct trainer *t, struct err *e)
     plan_convolutions(t->plan, t->config.convolutions_recorded,
                       sizeof t->config.convolutions_recorded);
     b->convolution = t->config.convolutions_recorded;
+    if (t->config.freeze_statistics >= 0) {
+        t->frozen_plan = plan_new(&net->model, t->config.batch, PLAN_FROZEN, e);
+        if (!t->frozen_plan)
+            return -1;
+    }
     if (evaluator_init(&t->evaluator, trainer_result_model(t), e))
         return -1;
     if (network_upload(net, &t->train_store, images, &images->train, "training images", e))
@@ -171,6 +176,8 @@ void trainer_release(struct trainer *t)
     evaluator_release(&t->evaluator);
     if (t->plan)
         plan_free(t->plan);
+    if (t->frozen_plan)
+        plan_free(t->frozen_plan);
     if (t->state_before)
         b->ops->memory_free(b, t->state_before, state_bytes(t));
     sgd_release(&t->sgd);
@@ -248,7 +255,9 @@ static size_t all_bytes(const struct config *c, const struct graph *g, struct ba
     bool averaging = c->average != AVERAGE_NONE;
     size_t start = (size_t)init_images_wanted(g) * (size_t)(input.c * input.h * input.w) *
                    sizeof(double);
+    bool freezing = c->freeze_statistics >= 0;
     size_t steps = big_bytes(plan_bytes(g, b, c->batch, PLAN_TRAIN)) +
+                   (freezing ? big_bytes(plan_bytes(g, b, c->batch, PLAN_FROZEN)) : 0) +
                    big_bytes(evaluator_bytes(g, b)) + big_bytes(b->scratch_bytes) +
                    checkpoint_bytes(g, b, averaging) + batch_bytes(c);
     size_t lars = c->optimizer == OPTIMIZER_LARS ? g->params_count * b->real_bytes : 0;

@@ -36,6 +36,7 @@ struct trainer {
     struct network net;           /* net.model is the one in training */
     struct model slow;            /* of averaging; .params is NULL without it */
     struct plan *plan;
+    struct plan *frozen_plan;     /* of steps from freeze_statistics on; NULL without it */
     struct evaluator evaluator;   /* of trainer_result_model */
     struct selection selection;
     struct image_store train_store, test_store;
