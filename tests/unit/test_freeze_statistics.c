@@ -1,4 +1,4 @@
-/* test_freeze_statistics.c - the key freeze_statistics: batch norms whose statistics stand still. */
+/* test_freeze_statistics.c - the key freeze_statistics: batch norms with statistics that stay. */
 #include <string.h>
 
 #include "probes/lab.h"
