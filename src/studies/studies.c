@@ -1,9 +1,10 @@
 /* studies.c - all studies there are. */
 #include "studies/study.h"
 
-extern const struct study study_lr_batch;
+extern const struct study study_lr_batch, study_schedules;
 
 const struct study *const study_list[] = {
+    &study_schedules,
     &study_lr_batch,
     NULL,
 };
