@@ -1,10 +1,11 @@
 /* studies.c - all studies there are. */
 #include "studies/study.h"
 
-extern const struct study study_lr_batch, study_schedules;
+extern const struct study study_schedules, study_lr_batch, study_scaling;
 
 const struct study *const study_list[] = {
     &study_schedules,
     &study_lr_batch,
+    &study_scaling,
     NULL,
 };
