@@ -67,15 +67,15 @@ static int add_folder(struct report *r, const char *folder, struct err *e)
     return rc;
 }
 
-/* Reads what a range test found, if it has. */
-static void add_range(struct report *r, const char *folder)
+/* Reads what a range test or a study found, if it has, from a file of its folder. */
+static void add_finding(struct report *r, const char *folder, const char *file, json_t **finding)
 {
     char path[4096];
     struct err e;
-    if (r->range || file_join(path, sizeof path, folder, "find-lr.json", &e) || !file_exists(path))
+    if (*finding || file_join(path, sizeof path, folder, file, &e) || !file_exists(path))
         return;
-    r->range = json_read(path, EXIT_DATA, &e);
-    if (!r->range)
+    *finding = json_read(path, EXIT_DATA, &e);
+    if (!*finding)
         add_text(r, &r->problems, &r->problem_count, e.text);
 }
 
@@ -94,8 +94,9 @@ static int add_sweep(struct report *r, const char *path, struct err *e)
     }
     if (strcmp(s.kind, "find-lr") == 0) {
         r->range_test = true;
-        add_range(r, path);
+        add_finding(r, path, "find-lr.json", &r->range);
     }
+    add_finding(r, path, "study.json", &r->study);
     sweepdir_release(&s);
     return rc;
 }
@@ -364,6 +365,7 @@ void report_release(struct report *r)
     free(r->varied);
     free(r->folders);
     free(r->problems);
+    json_decref(r->study);
     json_decref(r->range);
     arena_release(&r->memory);
     *r = (struct report){0};

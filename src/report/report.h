@@ -64,6 +64,7 @@ struct report {
     size_t problem_count;
     struct report_measure measure;
     bool range_test;             /* the runs are those of a kiln find-lr */
+    json_t *study;               /* study.json of a finished study, or NULL */
     json_t *range;               /* its find-lr.json; NULL while not all ramps are done */
 };
 

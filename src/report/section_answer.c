@@ -228,6 +228,8 @@ static void write(const struct report *r, FILE *out)
     size_t warnings = report_warnings(r, NULL, NULL);
     if (r->range_test)
         write_range(r, out);
+    else if (r->study)
+        fputs("<h2>Its runs</h2>\n", out);
     else
         write_headline(r, out);
     if (warnings)

@@ -11,7 +11,7 @@
 #include "report/html.h"
 #include "report/section.h"
 
-enum { FAMILIES_MOST = 8, DRAWS = 1000, SIDE = 2 };
+enum { FAMILIES_MOST = 8, DRAWS = 1000, SIDE = 2, FOOT = 2, WIDE = 10 };
 
 /* One curve: losses by place on the axis. */
 struct family {
@@ -53,6 +53,13 @@ static size_t collect(const struct report *r, const struct optima *o, const stru
     return n;
 }
 
+/* Whether a place is part of the valley: at most FOOT times the least loss. Where training breaks
+ * the loss climbs by any factor, and no parabola goes there. */
+static bool in_valley(const struct family *f, size_t place, double least)
+{
+    return !has_loss(f->groups[place]) || f->groups[place]->loss.mean <= FOOT * least;
+}
+
 /* Fits the places around the least mean: two on each side, further than that no parabola holds. */
 static void fit(const struct report *r, const struct optima *o, struct family *f)
 {
@@ -71,8 +78,14 @@ static void fit(const struct report *r, const struct optima *o, struct family *f
     f->edge = least == low || least == high;
     f->first = least > low + SIDE ? least - SIDE : low;
     f->last = least + SIDE < high ? least + SIDE : high;
+    double lowest = f->groups[least]->loss.mean;
+    while (!in_valley(f, f->first, lowest))
+        f->first++;
+    while (!in_valley(f, f->last, lowest))
+        f->last--;
     size_t n = collect(r, o, f, x, y, 512);
-    f->fitted = !f->edge && stats_optimum_fit(x, y, n, DRAWS, 1, &f->optimum) &&
+    f->fitted = !f->edge && f->first < least && least < f->last &&
+                stats_optimum_fit(x, y, n, DRAWS, 1, &f->optimum) &&
                 f->optimum.fit.has_minimum;
 }
 
@@ -225,6 +238,22 @@ static bool slope_text(const struct report *r, const struct optima *o, char text
     return true;
 }
 
+/* Whether the losses differ by so much that the valley would be flat on a linear axis. */
+static bool is_wide(const struct optima *o)
+{
+    double low = (double)INFINITY, high = 0;
+    for (size_t i = 0; i < o->count; i++) {
+        for (size_t k = 0; k < o->axis.count; k++) {
+            const struct report_group *g = o->families[i].groups[k];
+            if (!has_loss(g))
+                continue;
+            low = fmin(low, g->loss.mean);
+            high = fmax(high, g->loss.mean);
+        }
+    }
+    return low > 0 && high > WIDE * low;
+}
+
 static void write_figure(const struct report *r, struct optima *o, FILE *out)
 {
     char takeaway[700], notes[1024], title[256], text[96];
@@ -235,11 +264,14 @@ static void write_figure(const struct report *r, struct optima *o, FILE *out)
     }
     chart_axis(chart, "x", o->axis.key, o->axis.logarithmic ? "logarithmic" : "linear");
     snprintf(title, sizeof title, "%s loss (mean per image)", r->measure.images);
-    chart_axis(chart, "y", title, NULL);
-    if (!slope_text(r, o, takeaway))
-        snprintf(takeaway, sizeof takeaway, "%.300s%sloss is least at %.40s %.96s.",
-                 o->families[0].label, *o->families[0].label ? ": " : "The ", o->axis.key,
-                 interval_text(&o->families[0], text));
+    chart_axis(chart, "y", title, is_wide(o) ? "logarithmic" : NULL);
+    const struct family *first = &o->families[0];
+    if (!slope_text(r, o, takeaway) && !first->fitted)
+        snprintf(takeaway, sizeof takeaway, "%.300s%sthe best %.40s is %s.", first->label,
+                 *first->label ? ": " : "", o->axis.key, interval_text(first, text));
+    else if (!slope_text(r, o, takeaway))
+        snprintf(takeaway, sizeof takeaway, "%.300s%sloss is least at %.40s %.96s.", first->label,
+                 *first->label ? ": " : "The ", o->axis.key, interval_text(first, text));
     snprintf(notes, sizeof notes,
              "Points: mean over seeds, diverged runs left out; band: ± 1 standard deviation. %s%s",
              o->axis.logarithmic ? "Dotted: a parabola in log2 of the setting through the five "

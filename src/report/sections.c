@@ -3,10 +3,12 @@
 
 #include "report/section.h"
 
-extern const struct report_section section_answer, section_range, section_heat, section_optimum,
-    section_parallel, section_training, section_images, section_warnings, section_provenance;
+extern const struct report_section section_study, section_answer, section_range, section_heat,
+    section_optimum, section_parallel, section_training, section_images, section_warnings,
+    section_provenance;
 
 const struct report_section *const report_sections[] = {
+    &section_study,
     &section_answer,
     &section_range,
     &section_heat,

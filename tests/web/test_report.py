@@ -160,6 +160,70 @@ class Report(harness.Case):
             self.write("range/find-lr.json", rubbish)
             self.page("range")
 
+    def study(self, **changes):
+        """A study's folder around one run; returns what its study.json holds."""
+        self.train(out="st/trials/" + "a" * 16)
+        self.write("st/sweep.json", json.dumps({
+            "format": 1, "kind": "lr-batch", "recipe": "tiny", "argv": [], "created": "",
+            "sampler": {"kind": "list"}, "axes": [], "seeds": ["1"], "base": {},
+            "trials": [{"id": "a" * 16, "label": "x", "set": {"seed": "1"}}]}))
+        claim = {"id": "grows", "statement": "It <grows>.", "formula": "s > 0", "rule": "the rule",
+                 "predicted": {"text": "above 0", "low": 0, "high": None, "unit": "slope"},
+                 "falsified_by": "A flat line.", "counts": True, "verdict": "not supported",
+                 "because": "none of the interval lies there",
+                 "seen": {"text": "The slope is -1.", "value": -1, "low": -1.5, "high": -0.5,
+                          "n": 3, "error": "95 % of something"}}
+        s = {"format": 1, "study": "lr-batch", "title": "T", "scale": "tiny", "question": "Why?",
+             "background": "Because.", "data": "synthetic", "recipe": "tiny",
+             "command": ["kiln", "study", "lr-batch"],
+             "runs": {"total": 1, "finished": 1, "diverged": 0},
+             "prediction": {"written": "2026-11-24T00:00:00Z", "hash": "0" * 64},
+             "verdict": "not supported",
+             "claims": [claim, dict(claim, id="two", verdict="supported", counts=False)],
+             "figures": [{"id": "f", "title": "Figure <one>", "caption": "What one sees.",
+                          "x": {"title": "batch", "log": True}, "y": {"title": "y", "log": False},
+                          "series": [{"name": "ours", "style": "line", "source": "",
+                                      "x": [1, 2, 4, 8], "mean": [1, None, 3, 4],
+                                      "low": [0.5, None, 2, 3], "high": [2, None, 4, 5],
+                                      "n": [3, 3, 2, 3]},
+                                     {"name": "theirs", "style": "points", "source": "A paper",
+                                      "x": [0, 2], "mean": [1, 2]}],
+                          "references": [{"name": "limit", "axis": "x", "value": 4}]}],
+             "tables": [{"id": "t", "title": "Table", "columns": ["a", "b"],
+                         "rows": [["text", 0.25], [None, 3]]}],
+             "caveats": ["Mind this."],
+             "disagreements": [{"text": "old", "figures": "new", "here": "ours"}]}
+        s.update(changes)
+        self.write("st/study.json", json.dumps(s))
+        return s
+
+    def test_a_study__says_its_verdict_first_then_claims_and_figures(self):
+        self.study()
+        page = self.page("st")
+        text = self.text(page)
+        self.assertIn("Why? Not as predicted Of 1 claim that counts, 0 are supported, 1 not", text)
+        self.assertLess(text.index("Not as predicted"), text.index("Its runs"))
+        for said in ("It <grows>. not supported", "The slope is -1. -1 (-1.5 to -0.5), n = 3",
+                     "A flat line.", "none of the interval lies there", "Mind this.",
+                     "supported does not count", "text 0.25 — 3", "old new ours",
+                     "theirs: A paper.", "n = 2 to 3 runs a point", "kiln study lr-batch"):
+            self.assertIn(said, text)
+        sets = self.chart(page, "fig-study-1")
+        drawn = {(s["role"], s["key"]): s["xy"] for s in sets}
+        self.assertEqual(drawn[("marked", "ours")], [1, 1, 4, 3, 8, 4])
+        self.assertEqual(drawn[("points", "theirs")], [2, 2])  # 0 has no place on a log axis
+        self.assertEqual(drawn[("mark", "limit")][::2], [4, 4])
+        self.assertEqual(drawn[("band", "ours")], [1, 2, 4, 4, 8, 5])
+        self.assertEqual(page, self.page("st"))
+
+    def test_a_damaged_study__draws_what_it_can(self):
+        s = self.study()
+        for damage in ("[]", "{", "{}", json.dumps(dict(s, claims=3, figures=[1, {}], tables=[{}])),
+                       json.dumps(dict(s, figures=[dict(s["figures"][0], series=[{"x": "a"}, 3])],
+                                       claims=[{}], caveats=[1], command=3))):
+            self.write("st/study.json", damage)
+            self.page("st")
+
     def test_hard_images__are_in_the_page_with_their_labels(self):
         self.train()
         gallery = json.loads(self.read("run/gallery.json"))
