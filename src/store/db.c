@@ -17,6 +17,7 @@
 
 #include <sqlite3.h>
 
+#include "base/clock.h"
 #include "base/file.h"
 #include "store/summary.h"
 
@@ -130,6 +131,19 @@ static int lock_failed(struct db *db, int cause, struct err *e)
     return err_errno(e, EXIT_FAILED, cause, "cannot use the index '%s'", db->path);
 }
 
+/* Makes the log a write-ahead log. Where two do that to a new file at once, SQLite sends one away
+ * without waiting, lest both wait for ever; that one asks again. */
+static int set_journal(struct db *db, struct err *e)
+{
+    const struct timespec pause = {.tv_nsec = 10000000};
+    const double start = clock_seconds();
+    int rc;
+    while ((rc = db_run(db, "PRAGMA journal_mode = WAL", e)) && db->trouble == DB_BUSY &&
+           clock_seconds() - start < DB_PATIENCE / 1000.0)
+        nanosleep(&pause, NULL);
+    return rc;
+}
+
 static int set_up(struct db *db, struct err *e)
 {
     const int flags = SQLITE_UTF8 | SQLITE_DETERMINISTIC;
@@ -147,12 +161,13 @@ static int set_up(struct db *db, struct err *e)
         return 0;
     /* Who closes last must not remove the log by its name: it may by then be another file's. */
     TRY(db, sqlite3_file_control(db->handle, "main", SQLITE_FCNTL_PERSIST_WAL, &on), e);
-    return db_run(db,
-                  "PRAGMA page_size = 8192; PRAGMA trusted_schema = OFF;"
-                  "PRAGMA cell_size_check = ON;"
-                  "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;"
-                  "PRAGMA journal_size_limit = 4194304",
-                  e);
+    if (db_run(db,
+               "PRAGMA page_size = 8192; PRAGMA trusted_schema = OFF;"
+               "PRAGMA cell_size_check = ON",
+               e) ||
+        set_journal(db, e))
+        return -1;
+    return db_run(db, "PRAGMA synchronous = NORMAL; PRAGMA journal_size_limit = 4194304", e);
 }
 
 const char *db_library_version(void)

@@ -432,6 +432,37 @@ static void test_index__is_read_and_written_by_many_at_once(void **state)
     free(after);
 }
 
+/* A database that all make at once, by the first statement that each of them runs. */
+static void test_db_open__of_a_new_file_by_many_at_once(void **state)
+{
+    (void)state;
+    enum { MAKERS = 8, ROUNDS = 12 };
+    for (int round = 0; round < ROUNDS; round++) {
+        int gate[2], status;
+        pid_t makers[MAKERS];
+        const char *path = scratch_path(&scratch, "together.sqlite");
+        assert_int_equal(pipe(gate), 0);
+        for (int i = 0; i < MAKERS; i++) {
+            makers[i] = fork();
+            if (makers[i] == 0) {
+                struct db db;
+                struct err e;
+                char byte;
+                close(gate[1]);
+                (void)!read(gate[0], &byte, 1); /* until the parent closes it */
+                _exit(db_open(&db, path, &e) ? 1 : 0);
+            }
+        }
+        close(gate[0]);
+        close(gate[1]);
+        for (int i = 0; i < MAKERS; i++) {
+            assert_int_equal(waitpid(makers[i], &status, 0), makers[i]);
+            assert_int_equal(status, 0);
+        }
+        shell("rm -f '%s'*", path);
+    }
+}
+
 static void test_index__survives_readers_that_are_killed(void **state)
 {
     (void)state;
@@ -601,6 +632,7 @@ int main(void)
         TEST(test_index_open__wants_a_folder),
         TEST(test_index__is_read_and_written_by_many_at_once),
         TEST(test_index__survives_readers_that_are_killed),
+        TEST(test_db_open__of_a_new_file_by_many_at_once),
         TEST(test_schema_upgrade__ends_the_same_from_every_version),
         TEST(test_schema_upgrade__takes_all_steps_or_none),
         TEST(test_index__of_a_newer_kiln_is_left_alone),
