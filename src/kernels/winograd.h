@@ -94,8 +94,8 @@ struct winograd_kernels {
     void (*pack)(int to, int from, bool transposed, const float *w, int line, void *u,
                  size_t step);
     void (*product)(int c, int images, const void *v, const void *u, void *m);
-    void (*outer)(int pixels, int images, int c, const void *v, size_t v_step, const void *d,
-                  size_t d_step, void *du);
+    void (*outer)(int pixels, int images, int c, bool add, const void *v, size_t v_step,
+                  const void *d, size_t d_step, void *du);
 };
 
 /* In bf16 the instruction that multiplies takes pairs of numbers and adds both products to a float.
@@ -114,8 +114,9 @@ struct winograd_kernels {
  *                 Frequency f at u + f * step
  *      product    m[i][k] = sum over c of v[i][c] * u[c][k], one frequency; `images` is a
  *                 multiple of 8
- *      outer      du[c][k] += sum over pixels and images of v * d, for one line of C with c
- *                 channels and one of K; the tiles of neighbouring pixels follow on each other;
+ *      outer      du[c][k] = sum over pixels and images of v * d, for one line of C with c
+ *                 channels and one of K, or += with `add`; the tiles of neighbouring pixels
+ *                 follow on each other;
  *                 asks for what lies v_step and d_step bytes on, the next frequency's
  */
 

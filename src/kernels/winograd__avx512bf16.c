@@ -271,7 +271,7 @@ static void product(int c, int images, const void *v, const void *u, void *m)
 }
 
 /* `rows` channels of C of one half of a line, from `first` on. */
-INLINE void outer_rows(int rows, int pixels, int images, const char *v, size_t v_step,
+INLINE void outer_rows(int rows, int pixels, int images, bool add, const char *v, size_t v_step,
                        const char *d, size_t d_step, float *du)
 {
     __m512 sum[12][2];
@@ -294,24 +294,24 @@ INLINE void outer_rows(int rows, int pixels, int images, const char *v, size_t v
     UNROLL for (int i = 0; i < rows; i++)
         UNROLL for (int part = 0; part < 2; part++) {
             float *at = du + i * CB + part * VEC;
-            v_store(at, v_add(v_load(at), sum[i][part]));
+            v_store(at, add ? v_add(v_load(at), sum[i][part]) : sum[i][part]);
         }
 }
 
 /* A line of 24 channels or less takes 12 of each half at once. */
-static void outer(int pixels, int images, int c, const void *v, size_t v_step, const void *d,
-                  size_t d_step, void *du)
+static void outer(int pixels, int images, int c, bool add, const void *v, size_t v_step,
+                  const void *d, size_t d_step, void *du)
 {
     for (int part = 0; part < 2; part++, d_step += LINE) {
         const char *x = (const char *)v + part * LINE;
         float *at = (float *)du + part * VEC * CB;
         if (c > 16 && c <= 24) {
-            outer_rows(12, pixels, images, x, v_step, d, d_step, at);
+            outer_rows(12, pixels, images, add, x, v_step, d, d_step, at);
             continue;
         }
-        outer_rows(ROWS, pixels, images, x, v_step, d, d_step, at);
+        outer_rows(ROWS, pixels, images, add, x, v_step, d, d_step, at);
         if (c > 16)
-            outer_rows(ROWS, pixels, images, x + ROWS * 4, v_step, d, d_step, at + ROWS * CB);
+            outer_rows(ROWS, pixels, images, add, x + ROWS * 4, v_step, d, d_step, at + ROWS * CB);
     }
 }
 

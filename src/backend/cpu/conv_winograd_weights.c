@@ -3,14 +3,18 @@
  *      dU [frequency][c][k] += sum over positions and images of V [..][c] * D [..][k]
  *      dW of a lane          = G^T dU G, at the lane's end
  *
- * The positions of a lane pass in chunks. All threads transform a chunk, V from x and D from dy,
- * into memory that they share; then they multiply, an item being a panel of K by a group of lines
- * of C, which owns its part of dU: so no thread has a dU of its own. The item that finishes a lane
- * goes on to dW while its part of dU is near. Lanes whose positions all fit one chunk need no dU in
- * memory at all, only a worker's room for one item. Chunks are cut by the shape and the batch
- * alone, because where they end decides the order of additions.
+ * The positions of a lane pass in chunks: V is made of x and D of dy, then their products are added
+ * to dU. Threads share the work in one of two ways, by the size of dU:
  *
- * dW of a lane is in the packed form of conv.h; unpacking adds the lanes up as a tree.
+ *   apart     A small dU. An item is a lane, or part of K of a lane where there are few lanes; its
+ *             worker has V, D and dU of its own, near it, and waits for nobody.
+ *   together  A large dU, of which there is one. All threads transform a chunk into memory that
+ *             they share, then multiply: an item is a panel of K by a group of lines of C, and owns
+ *             its part of dU. The item that finishes a lane goes on to dW while its part is near.
+ *             Where every lane fits one chunk, that is all there is of dU.
+ *
+ * Chunks are cut by the shape and the batch alone, because where they end decides the order of
+ * additions. dW of a lane is in the packed form of conv.h; unpacking adds the lanes up as a tree.
  */
 #include <assert.h>
 #include <string.h>
@@ -18,42 +22,55 @@
 #include "backend/cpu/conv_winograd.h"
 
 enum {
-    CHUNK_BYTES = 12 << 20,     /* of V and D, about: what the last-level cache holds */
+    APART_BYTES = 3 << 20,      /* of dU, at most, where lanes are worked on apart */
+    NEAR_BYTES = 7 << 17,       /* of V, D and dU then, if possible: the second-level cache */
+    APART_POSITIONS = 3,        /* of a chunk then, at least */
+    CHUNK_BYTES = 20 << 20,     /* of V and D together: what the last-level cache holds */
     GROUP_CHANNELS = 32         /* of C in an item: its dU stays in the second-level cache */
 };
 
-/* Lines of C in an item. */
+/* Lines of C in a group. */
 static int group_lines(enum precision p)
 {
     return GROUP_CHANNELS / layout_cb(p);
 }
+
+/* How work and memory are divided for n images. */
+struct division {
+    bool apart, whole;          /* whole: together, and every lane is one chunk */
+    int splits;                 /* parts of K that items are cut by */
+    int positions;              /* of a chunk, at most */
+    size_t v_step, d_step, du_step; /* bytes between frequencies */
+    size_t slot;                /* of dU together: what an item owns */
+    size_t worker;              /* apart: V, D and dU; whole: a slot */
+    size_t shared;              /* together: V, D, and a slot for each item if not whole */
+    size_t lane;                /* dW */
+};
 
 struct weights_job {
     struct cpu_backend *b;
     int n;
     const struct conv_shape *s;
     struct tiling tiling;
+    struct division division;
     struct map x, dy;
     struct pooled_map taken;    /* instead of dy, if it has argmax */
     int c_lines, k_lines;       /* of one pixel of x, of dy */
     int panels, groups;         /* of K, of lines of C */
-    int positions;              /* of a chunk, at most */
-    char *v, *d, *du;           /* of all threads */
-    size_t v_step, d_step, slot_bytes;
-    bool whole;                 /* every lane is one chunk: du has a slot for each worker */
+    int lanes[LANES], lane_count; /* those that have images */
     void *lane[LANES];          /* dW of each lane, packed; NULL if it has no images */
     void *dw;
-
-    struct chunk chunk;         /* the one in work */
-    int current;                /* its lane */
-    bool first, last;           /* of the lane's chunks */
+    char *workspace;
 };
 
-/* How the memory is divided for n images. */
-struct sizes {
-    int fit;                    /* positions that a chunk may have */
-    int positions, chunks;      /* of a chunk; of the largest lane */
-    size_t v_step, d_step, slot, slots, lane;
+/* A chunk in work, by one worker or by all. */
+struct stage {
+    const struct weights_job *j;
+    int lane;
+    int panel_first, panel_end; /* of K */
+    char *v, *d, *du;
+    struct chunk chunk;
+    bool first, last;           /* of the lane's chunks: sets dU, finishes it */
 };
 
 static int lane_positions(int n, int lane, int tiles)
@@ -61,176 +78,317 @@ static int lane_positions(int n, int lane, int tiles)
     return (cpu_lane_begin(n, lane + 1) - cpu_lane_begin(n, lane)) * tiles;
 }
 
-static struct sizes sizes_of(const struct cpu_backend *b, int n, const struct conv_shape *s,
-                             int tiles)
+static int splits_apart(int lanes, int threads, int panels)
 {
-    enum precision p = b->base.precision;
-    int c_lines = layout_cblocks(p, s->c), k_lines = layout_cblocks(p, s->k), most = 0;
-    for (int l = 0; l < LANES; l++)
-        most = lane_positions(n, l, tiles) > most ? lane_positions(n, l, tiles) : most;
-    struct sizes z = {.fit = CHUNK_BYTES / (WINOGRAD_FREQUENCIES * TILE * (c_lines + k_lines))};
-    z.fit = z.fit < 1 ? 1 : min_int(min_int(z.fit, CHUNK_POSITIONS), most);
-    z.chunks = (most + z.fit - 1) / z.fit;
-    z.positions = (most + z.chunks - 1) / z.chunks;
-    z.v_step = (size_t)(z.positions * c_lines) * TILE + LINE;
-    z.d_step = (size_t)(z.positions * k_lines) * TILE + LINE;
-    int groups = (c_lines + group_lines(p) - 1) / group_lines(p);
-    z.slot = WINOGRAD_FREQUENCIES *
-             conv_gradient_bytes(p, winograd_panel(p),
-                                 min_int(c_lines, group_lines(p)) * layout_cb(p), 1);
-    z.slots = z.chunks == 1 ? (size_t)b->base.threads
-                            : (size_t)(winograd_panels(p, s->k) * groups);
-    z.lane = conv_gradient_size(&b->base, s->k, s->c, WINOGRAD_TAPS);
-    return z;
+    int splits = 1;
+    while (splits < panels && lanes * splits % threads && lanes * splits < 4 * threads)
+        splits++;
+    return splits;
 }
 
+/* Bytes of dU between frequencies: of some lines of K by some channels. */
+static size_t gradient_step(enum precision p, int lines, int channels)
+{
+    return conv_gradient_bytes(p, lines, winograd_depth(p, channels), 1) + LINE;
+}
+
+/* Positions that a chunk may have: apart, few enough to stay near dU, but enough to be worth the
+ * way of dU through the registers. */
+static int fitting_positions(const struct division *d, size_t du, size_t position)
+{
+    size_t room = d->apart ? (du < NEAR_BYTES ? NEAR_BYTES - du : 0) : CHUNK_BYTES;
+    int fit = (int)(room / position), least = d->apart ? APART_POSITIONS : 1;
+    return min_int(fit < least ? least : fit, CHUNK_POSITIONS);
+}
+
+static struct division divide(const struct cpu_backend *b, int n, const struct conv_shape *s,
+                              int tiles)
+{
+    enum precision p = b->base.precision;
+    int c_lines = layout_cblocks(p, s->c), k_lines = layout_cblocks(p, s->k);
+    int panels = winograd_panels(p, s->k), most = 0, lanes[LANES];
+    for (int l = 0; l < LANES; l++)
+        most = lane_positions(n, l, tiles) > most ? lane_positions(n, l, tiles) : most;
+    size_t du = WINOGRAD_FREQUENCIES * gradient_step(p, k_lines, s->c);
+    struct division d = {.apart = du <= APART_BYTES, .splits = 1};
+    if (d.apart)
+        d.splits = splits_apart(conv_lanes(n, lanes), b->base.threads, panels);
+    int fit = fitting_positions(&d, du, WINOGRAD_FREQUENCIES * (size_t)(c_lines + k_lines) * TILE);
+    int chunks = (most + fit - 1) / fit;
+    d.positions = (most + chunks - 1) / chunks;
+    d.whole = !d.apart && chunks == 1;
+    int lines = min_int((panels + d.splits - 1) / d.splits * winograd_panel(p), k_lines);
+    d.v_step = (size_t)(d.positions * c_lines) * TILE + LINE;
+    d.d_step = (size_t)(d.positions * lines) * TILE + LINE;
+    d.du_step = d.apart ? gradient_step(p, lines, s->c)
+                        : gradient_step(p, winograd_panel(p), min_int(s->c, GROUP_CHANNELS));
+    d.slot = WINOGRAD_FREQUENCIES * d.du_step;
+    size_t maps = WINOGRAD_FREQUENCIES * (d.v_step + d.d_step);
+    size_t items = (size_t)(panels * ((s->c + GROUP_CHANNELS - 1) / GROUP_CHANNELS));
+    d.worker = d.apart ? maps + d.slot : d.whole ? d.slot : 0;
+    d.shared = d.apart ? 0 : d.whole ? maps : maps + items * d.slot;
+    d.lane = conv_gradient_size(&b->base, s->k, s->c, WINOGRAD_TAPS);
+    return d;
+}
+
+static size_t division_bytes(const struct cpu_backend *b, int n, const struct division *d)
+{
+    int lanes[LANES];
+    return d->shared + (size_t)b->base.threads * d->worker +
+           (size_t)conv_lanes(n, lanes) * d->lane;
+}
+
+/* Fewer images may take more: their lanes may be of one chunk, or fill their chunks. */
 size_t conv_winograd_weights_workspace(const struct cpu_backend *b, int n,
                                        const struct conv_shape *s)
 {
-    int most = conv_algorithms[s->algorithm[CONV_BACKWARD_WEIGHTS]]->tile, lanes[LANES];
+    int most = conv_algorithms[s->algorithm[CONV_BACKWARD_WEIGHTS]]->tile;
     struct tiling t;
     tiling_init(&t, s->p, s->q, most);
-    struct sizes z = sizes_of(b, n, s, tiling_count(&t));
-    int lines = layout_cblocks(b->base.precision, s->c) + layout_cblocks(b->base.precision, s->k);
-    size_t steps = (size_t)(z.fit * lines) * TILE + 2 * LINE; /* a smaller n may have them */
-    size_t slots = z.slots < (size_t)b->base.threads ? (size_t)b->base.threads : z.slots;
-    return WINOGRAD_FREQUENCIES * steps + slots * z.slot + (size_t)conv_lanes(n, lanes) * z.lane;
+    size_t bytes = 0;
+    for (int blocks = 1; blocks <= layout_blocks(n); blocks++) {
+        struct division d = divide(b, min_int(blocks * IMAGES, n), s, tiling_count(&t));
+        size_t wanted = division_bytes(b, min_int(blocks * IMAGES, n), &d);
+        bytes = wanted > bytes ? wanted : bytes;
+    }
+    return bytes;
 }
 
 /* V is [frequency][line][position], D [frequency][panel][position][lines of the panel]: what one
  * product reads follows on each other. Bytes from a frequency's beginning to a position. */
 static size_t v_at(const struct weights_job *j, int position, int line)
 {
-    return (size_t)(line * j->positions + position) * TILE;
+    return (size_t)(line * j->division.positions + position) * TILE;
 }
 
-static size_t d_at(const struct weights_job *j, int position, int line)
+static size_t d_at(const struct stage *g, int position, int panel)
 {
-    enum precision p = j->b->base.precision;
-    int width = winograd_panel(p), panel = line / width;
-    return (size_t)(panel * width * j->positions +
-                    position * winograd_panel_lines(p, j->s->k, panel) + line % width) * TILE;
+    enum precision p = g->j->b->base.precision;
+    int before = (panel - g->panel_first) * winograd_panel(p) * g->j->division.positions;
+    return (size_t)(before + position * winograd_panel_lines(p, g->j->s->k, panel)) * TILE;
 }
 
-/* One line of one position: of x, then of dy. */
-static void transform_item(void *ctx, int item, int worker)
+/* One line of one position of x. */
+static void transform_x(const struct stage *g, int i, int line)
 {
-    (void)worker;
-    const struct weights_job *j = ctx;
-    int lines = j->c_lines + j->k_lines, i = item / lines, line = item % lines;
-    const struct position *p = &j->chunk.at[i];
+    const struct weights_job *j = g->j;
     const struct winograd_kernels *k = &j->b->kernels.winograd;
+    const struct position *p = &g->chunk.at[i];
     int my = tile_size(&j->tiling.rows, p->row), mx = tile_size(&j->tiling.columns, p->column);
-    int y = tile_begin(&j->tiling.rows, p->row), x = tile_begin(&j->tiling.columns, p->column);
-    int images = cpu_block_images(j->n, p->block), pad = j->s->pad;
     const void *pixels[WINOGRAD_FREQUENCIES];
-    if (line < j->c_lines) {
-        list_pixels(&j->x, j->c_lines, line, p->block, y - pad, x - pad, my + 2, mx + 2, pixels);
-        (k->input_rows ? k->input_rows : k->input)(my, mx, images, pixels, NULL,
-                                                   j->v + v_at(j, i, line), j->v_step);
-    } else {
-        struct winograd_taken taken;
-        line -= j->c_lines;
-        if (j->taken.argmax)
-            list_taken(&j->taken, line, p->block, y, x, my, mx, pixels, &taken);
-        else
-            list_pixels(&j->dy, j->k_lines, line, p->block, y, x, my, mx, pixels);
-        k->gradient(my, mx, images, pixels, j->taken.argmax ? &taken : NULL,
-                    j->d + d_at(j, i, line), j->d_step);
-    }
+    list_pixels(&j->x, j->c_lines, line, p->block, tile_begin(&j->tiling.rows, p->row) - j->s->pad,
+                tile_begin(&j->tiling.columns, p->column) - j->s->pad, my + 2, mx + 2, pixels);
+    (k->input_rows ? k->input_rows : k->input)(my, mx, cpu_block_images(j->n, p->block), pixels,
+                                               NULL, g->v + v_at(j, i, line), j->division.v_step);
 }
 
-/* A panel of K by a group of lines of C, and its part of dU, [frequency][c][lines * CB]. */
+/* One line of one position of dy. */
+static void transform_dy(const struct stage *g, int i, int line)
+{
+    const struct weights_job *j = g->j;
+    const struct position *p = &g->chunk.at[i];
+    int my = tile_size(&j->tiling.rows, p->row), mx = tile_size(&j->tiling.columns, p->column);
+    int width = winograd_panel(j->b->base.precision);
+    int y = tile_begin(&j->tiling.rows, p->row), x = tile_begin(&j->tiling.columns, p->column);
+    char *d = g->d + d_at(g, i, line / width) + (size_t)(line % width) * TILE;
+    const void *pixels[WINOGRAD_FREQUENCIES];
+    struct winograd_taken taken;
+    if (j->taken.argmax)
+        list_taken(&j->taken, line, p->block, y, x, my, mx, pixels, &taken);
+    else
+        list_pixels(&j->dy, j->k_lines, line, p->block, y, x, my, mx, pixels);
+    j->b->kernels.winograd.gradient(my, mx, cpu_block_images(j->n, p->block), pixels,
+                                    j->taken.argmax ? &taken : NULL, d, j->division.d_step);
+}
+
+/* A panel of K by some lines of C, and its part of dU, [frequency][c][lines * CB]. */
 struct weights_part {
-    const struct weights_job *j;
+    const struct stage *g;
     int panel, lines;           /* of K */
     int line_first, line_end;   /* of C */
-    int channels;               /* in these lines */
-    int depth;                  /* channels that dU has room for: whole lines in bf16 */
     char *du;
 };
 
-static size_t du_step(const struct weights_part *w)
+/* Channels of C in the first `lines` lines of the part. */
+static int part_channels(const struct weights_part *w, int lines)
 {
-    return conv_gradient_bytes(w->j->b->base.precision, w->lines, w->depth, 1);
+    int cb = layout_cb(w->g->j->b->base.precision);
+    return min_int((w->line_first + lines) * cb, w->g->j->s->c) - w->line_first * cb;
 }
 
-static void multiply_run(const struct weights_part *w, int f, const struct run *run)
+static void multiply_run(const struct weights_part *w, int f, const struct run *run, bool add)
 {
-    const struct weights_job *j = w->j;
+    const struct weights_job *j = w->g->j;
+    const struct division *d = &j->division;
     const struct kernels *k = &j->b->kernels;
     enum precision p = j->b->base.precision;
     int cb = layout_cb(p);
     size_t tile = (size_t)(IMAGES * cb);
     for (int line = w->line_first; line < w->line_end; line++) {
         int channels = min_int(cb, j->s->c - line * cb);
-        char *du = w->du + (size_t)f * du_step(w) +
+        char *du = w->du + (size_t)f * d->du_step +
                    conv_gradient_bytes(p, w->lines, (line - w->line_first) * cb, 1);
         const struct conv_rect rect = {
             .rows = 1,
             .pixels = run->end - run->begin,
-            .x = j->v + (size_t)f * j->v_step + v_at(j, run->begin, line),
-            .dy = j->d + (size_t)f * j->d_step + d_at(j, run->begin, w->panel * winograd_panel(p)),
+            .x = w->g->v + (size_t)f * d->v_step + v_at(j, run->begin, line),
+            .dy = w->g->d + (size_t)f * d->d_step + d_at(w->g, run->begin, w->panel),
             .x_pixel = tile,
             .dy_pixel = (size_t)w->lines * tile,
         };
         if (k->winograd.outer)
-            k->winograd.outer(rect.pixels, run->images, channels, rect.x, j->v_step, rect.dy,
-                              j->d_step, du);
+            k->winograd.outer(rect.pixels, run->images, channels, add, rect.x, d->v_step, rect.dy,
+                              d->d_step, du);
         else
             k->conv.outer(&rect, run->images, channels, w->lines, du);
     }
 }
 
-/* dU of a lane's images is complete: makes the part of the lane's dW. */
-static void finish_part(const struct weights_part *w)
+/* One frequency of the chunk. */
+static void multiply(const struct weights_part *w, int f)
 {
-    const struct weights_job *j = w->j;
+    const struct weights_job *j = w->g->j;
+    enum precision p = j->b->base.precision;
+    struct run runs[RUNS];
+    int count = chunk_runs(&w->g->chunk, &j->tiling, f, j->n, runs);
+    bool add = !w->g->first;
+    if (!add && (count == 0 || !j->b->kernels.winograd.outer)) {
+        int depth = winograd_depth(p, part_channels(w, w->line_end - w->line_first));
+        memset(w->du + (size_t)f * j->division.du_step, 0,
+               conv_gradient_bytes(p, w->lines, depth, 1));
+        add = true;
+    }
+    for (int r = 0; r < count; r++, add = true)
+        multiply_run(w, f, &runs[r], add);
+}
+
+/* dU of a lane's images is complete: makes the part of the lane's dW. */
+static void finish(const struct weights_part *w)
+{
+    const struct weights_job *j = w->g->j;
     enum precision p = j->b->base.precision;
     int line = w->panel * winograd_panel(p), panel = line / PANEL_LINES;
     size_t row = conv_gradient_bytes(p, conv_panel_lines(p, j->s->k, panel), 1, 1);
-    char *dw = (char *)j->lane[j->current] +
+    char *dw = (char *)j->lane[w->g->lane] +
                conv_gradient_at(&j->b->base, panel, j->s->c, WINOGRAD_TAPS) +
                (size_t)(w->line_first * layout_cb(p)) * row +
                conv_gradient_bytes(p, line % PANEL_LINES, 1, 1);
-    j->b->kernels.winograd.weights_gradient(w->channels, w->lines, w->du, du_step(w), dw,
+    j->b->kernels.winograd.weights_gradient(part_channels(w, w->line_end - w->line_first),
+                                            w->lines, w->du, j->division.du_step, dw,
                                             (size_t)j->s->c * row, row);
+}
+
+/* A group of lines of C of one panel; du as it lies apart. */
+static struct weights_part part_of(const struct stage *g, int panel, int group)
+{
+    const struct weights_job *j = g->j;
+    enum precision p = j->b->base.precision;
+    struct weights_part w = {.g = g, .panel = panel, .line_first = group * group_lines(p),
+                             .lines = winograd_panel_lines(p, j->s->k, panel)};
+    w.line_end = min_int(w.line_first + group_lines(p), j->c_lines);
+    w.du = g->du +
+           conv_gradient_bytes(p, (panel - g->panel_first) * winograd_panel(p),
+                               winograd_depth(p, j->s->c), 1) +
+           conv_gradient_bytes(p, w.lines, w.line_first * layout_cb(p), 1);
+    return w;
+}
+
+static void next_chunk(struct stage *g, int begin, int at, int end)
+{
+    const struct weights_job *j = g->j;
+    chunk_init(&g->chunk, &j->tiling, at, min_int(at + j->division.positions, end));
+    g->first = at == begin;
+    g->last = at + j->division.positions >= end;
+}
+
+/* Apart. */
+
+static void multiply_apart(const struct stage *g)
+{
+    for (int f = 0; f < WINOGRAD_FREQUENCIES; f++)
+        for (int panel = g->panel_first; panel < g->panel_end; panel++)
+            for (int group = 0; group < g->j->groups; group++) {
+                const struct weights_part w = part_of(g, panel, group);
+                multiply(&w, f);
+            }
+}
+
+static void transform_apart(const struct stage *g)
+{
+    const struct weights_job *j = g->j;
+    int width = winograd_panel(j->b->base.precision);
+    int end = min_int(g->panel_end * width, j->k_lines);
+    for (int i = 0; i < g->chunk.count; i++) {
+        for (int line = 0; line < j->c_lines; line++)
+            transform_x(g, i, line);
+        for (int line = g->panel_first * width; line < end; line++)
+            transform_dy(g, i, line);
+    }
+}
+
+static void apart_item(void *ctx, int item, int worker)
+{
+    const struct weights_job *j = ctx;
+    const struct division *d = &j->division;
+    int tiles = tiling_count(&j->tiling), split = item % d->splits;
+    struct stage g = {.j = j, .lane = j->lanes[item / d->splits],
+                      .panel_first = j->panels * split / d->splits,
+                      .panel_end = j->panels * (split + 1) / d->splits,
+                      .v = j->workspace + (size_t)worker * d->worker};
+    g.d = g.v + WINOGRAD_FREQUENCIES * d->v_step;
+    g.du = g.d + WINOGRAD_FREQUENCIES * d->d_step;
+    int begin = cpu_lane_begin(j->n, g.lane) * tiles;
+    int end = cpu_lane_begin(j->n, g.lane + 1) * tiles;
+    for (int at = begin; at < end; at += d->positions) {
+        next_chunk(&g, begin, at, end);
+        transform_apart(&g);
+        multiply_apart(&g);
+    }
+    for (int panel = g.panel_first; panel < g.panel_end; panel++)
+        for (int group = 0; group < j->groups; group++) {
+            const struct weights_part w = part_of(&g, panel, group);
+            finish(&w);
+        }
+}
+
+/* Together. */
+
+/* One line of one position, of x or of dy. */
+static void transform_item(void *ctx, int item, int worker)
+{
+    (void)worker;
+    const struct stage *g = ctx;
+    int lines = g->j->c_lines + g->j->k_lines, i = item / lines, line = item % lines;
+    if (line < g->j->c_lines)
+        transform_x(g, i, line);
+    else
+        transform_dy(g, i, line - g->j->c_lines);
 }
 
 static void multiply_item(void *ctx, int item, int worker)
 {
-    const struct weights_job *j = ctx;
-    enum precision p = j->b->base.precision;
-    int cb = layout_cb(p), first = item % j->groups * group_lines(p);
-    struct weights_part w = {.j = j, .panel = item / j->groups, .line_first = first};
-    w.line_end = min_int(w.line_first + group_lines(p), j->c_lines);
-    w.channels = min_int(w.line_end * cb, j->s->c) - w.line_first * cb;
-    w.depth = winograd_depth(p, w.channels);
-    w.lines = winograd_panel_lines(p, j->s->k, w.panel);
-    w.du = j->du + (size_t)(j->whole ? worker : item) * j->slot_bytes;
-    if (j->first)
-        memset(w.du, 0, WINOGRAD_FREQUENCIES * du_step(&w));
-    for (int f = 0; f < WINOGRAD_FREQUENCIES; f++) {
-        struct run runs[RUNS];
-        int count = chunk_runs(&j->chunk, &j->tiling, f, j->n, runs);
-        for (int r = 0; r < count; r++)
-            multiply_run(&w, f, &runs[r]);
-    }
-    if (j->last)
-        finish_part(&w);
+    const struct stage *g = ctx;
+    const struct division *d = &g->j->division;
+    struct weights_part w = part_of(g, item / g->j->groups, item % g->j->groups);
+    w.du = g->du + (size_t)(d->whole ? worker : item) * d->slot;
+    for (int f = 0; f < WINOGRAD_FREQUENCIES; f++)
+        multiply(&w, f);
+    if (g->last)
+        finish(&w);
 }
 
 static void run_lane(struct weights_job *j, int lane)
 {
+    struct stage g = {.j = j, .lane = lane, .panel_end = j->panels, .v = j->workspace};
+    const struct division *d = &j->division;
     int tiles = tiling_count(&j->tiling), begin = cpu_lane_begin(j->n, lane) * tiles;
     int end = cpu_lane_begin(j->n, lane + 1) * tiles;
-    j->current = lane;
-    for (int at = begin; at < end; at += j->positions) {
-        chunk_init(&j->chunk, &j->tiling, at, min_int(at + j->positions, end));
-        j->first = at == begin;
-        j->last = at + j->positions >= end;
-        cpu_parallel(j->b, j->chunk.count * (j->c_lines + j->k_lines), transform_item, j);
-        cpu_parallel(j->b, j->panels * j->groups, multiply_item, j);
+    g.d = g.v + WINOGRAD_FREQUENCIES * d->v_step;
+    g.du = g.d + WINOGRAD_FREQUENCIES * d->d_step;
+    for (int at = begin; at < end; at += d->positions) {
+        next_chunk(&g, begin, at, end);
+        cpu_parallel(j->b, g.chunk.count * (j->c_lines + j->k_lines), transform_item, &g);
+        cpu_parallel(j->b, j->panels * j->groups, multiply_item, &g);
     }
 }
 
@@ -257,23 +415,20 @@ void conv_winograd_weights(struct cpu_backend *b, const struct conv_work *w, int
     enum precision p = b->base.precision;
     struct weights_job j = {.b = b, .n = w->n, .s = s, .x = w->x, .dy = w->y,
                             .c_lines = layout_cblocks(p, s->c), .k_lines = layout_cblocks(p, s->k),
-                            .panels = winograd_panels(p, s->k), .dw = w->dw, .v = w->workspace};
+                            .panels = winograd_panels(p, s->k), .dw = w->dw};
     if (w->pooled)
         j.taken = (struct pooled_map){w->y, w->taken, precision_bytes(p), j.k_lines};
-    int lanes[LANES], count = conv_lanes(w->n, lanes);
-    tiling_init(&j.tiling, s->p, s->q, most);
-    struct sizes z = sizes_of(b, w->n, s, tiling_count(&j.tiling));
     j.groups = (s->c + GROUP_CHANNELS - 1) / GROUP_CHANNELS;
-    j.positions = z.positions;
-    j.whole = z.chunks == 1;
-    j.v_step = z.v_step;
-    j.d_step = z.d_step;
-    j.slot_bytes = z.slot;
-    j.d = j.v + WINOGRAD_FREQUENCIES * z.v_step;
-    j.du = j.d + WINOGRAD_FREQUENCIES * z.d_step;
-    for (int i = 0; i < count; i++)
-        j.lane[lanes[i]] = j.du + z.slots * z.slot + (size_t)i * z.lane;
-    for (int i = 0; i < count; i++)
-        run_lane(&j, lanes[i]);
+    j.lane_count = conv_lanes(w->n, j.lanes);
+    tiling_init(&j.tiling, s->p, s->q, most);
+    j.division = divide(b, w->n, s, tiling_count(&j.tiling));
+    j.workspace = (char *)w->workspace + (size_t)j.lane_count * j.division.lane;
+    for (int i = 0; i < j.lane_count; i++)
+        j.lane[j.lanes[i]] = (char *)w->workspace + (size_t)i * j.division.lane;
+    if (j.division.apart)
+        cpu_parallel(b, j.lane_count * j.division.splits, apart_item, &j);
+    else
+        for (int i = 0; i < j.lane_count; i++)
+            run_lane(&j, j.lanes[i]);
     cpu_parallel(b, conv_panels(p, s->k) * j.groups, unpack_item, &j);
 }
