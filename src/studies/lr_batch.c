@@ -27,7 +27,7 @@ struct grid {
 };
 
 static const struct grid grids[STUDY_SCALES] = {
-    [STUDY_TINY] = {2, {16, 64, 256}, 5, 0.0625, 2, 1},
+    [STUDY_TINY] = {2, {16, 64, 256}, 5, 0.125, 2, 0},
     [STUDY_SMALL] = {3, {64, 128, 256, 512, 1024}, 6, 0.5, 1, 0.5},
     [STUDY_PAPER] = {5, {128, 256, 512, 1024}, 11, 0.5, 0.5, 0},
 };
