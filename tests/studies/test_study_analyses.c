@@ -115,16 +115,18 @@ static void test_lr_batch__cannot_tell_from_noise_or_an_edge(void **state)
 
 static double constant_costs, no_warm_up_costs, schedule_noise;
 static int bare_breaks_at, frozen_breaks_at; /* epoch of the ramp; 0: never */
-static bool norm_diverges;
+static bool norm_diverges, frozen_keeps_its_loss;
 
-static void ramp(const struct config *c, int breaks_at, bool diverges, struct made_result *m)
+/* From the epoch `breaks_at` on the loss is high or, if it keeps that, the accuracy low. */
+static void ramp(const struct config *c, int breaks_at, bool diverges, bool keeps_loss,
+                 struct made_result *m)
 {
     m->epochs = (int)c->epochs;
     for (int i = 0; i < m->epochs; i++) {
         bool broken = breaks_at && i + 1 >= breaks_at;
         m->lr[i] = 0.005 * exp2((i + 1) / 2.0);
-        m->train_loss[i] = broken ? 9 : 2 - 0.08 * i;
-        m->train_accuracy[i] = broken ? 0.1 : 0.3 + 0.02 * i;
+        m->train_loss[i] = broken && !keeps_loss ? 9 : 2 - 0.08 * i;
+        m->train_accuracy[i] = broken && keeps_loss ? 0.1 : 0.3 + 0.02 * i;
     }
     if (diverges && breaks_at) {
         m->diverged = true;
@@ -135,11 +137,11 @@ static void ramp(const struct config *c, int breaks_at, bool diverges, struct ma
 static void schedules(const struct config *c, const char *label, struct made_result *m)
 {
     if (strcmp(label, "no batch norm") == 0)
-        ramp(c, bare_breaks_at, true, m);
+        ramp(c, bare_breaks_at, true, false, m);
     else if (strcmp(label, "frozen batch norm") == 0)
-        ramp(c, frozen_breaks_at, false, m);
+        ramp(c, frozen_breaks_at, false, frozen_keeps_its_loss, m);
     else if (strcmp(label, "batch norm") == 0)
-        ramp(c, norm_diverges ? 20 : 0, true, m);
+        ramp(c, norm_diverges ? 20 : 0, true, false, m);
     m->test_loss = 1 + schedule_noise * made_noise(c);
     if (strncmp(label, "constant", 8) == 0)
         m->test_loss += constant_costs;
@@ -154,7 +156,7 @@ static void set_schedules(double constant, double no_warm_up, double noise)
     schedule_noise = noise;
     bare_breaks_at = 12; /* rate 0.32 */
     frozen_breaks_at = 13;
-    norm_diverges = false;
+    norm_diverges = frozen_keeps_its_loss = false;
 }
 
 static void test_schedules__goes_each_way(void **state)
@@ -186,6 +188,7 @@ static void test_schedules__goes_each_way(void **state)
 
     set_schedules(0.1, 0.1, 0.5);
     frozen_breaks_at = 20;
+    frozen_keeps_its_loss = true;
     o = made_study("schedules", scratch_path(&scratch, "s3"), schedules, NULL);
     check(o, "anneal", "inconclusive");
     check(o, "warm-up", "inconclusive");

@@ -63,6 +63,11 @@ static void test_fit__optimum_at_the_edge_is_doubted(void **state)
     (void)state;
     make_curve(c, 6, -4.4, 0, 3, 0);
     assert_non_null(c->doubt);
+    make_curve(c, 6, -3.8, 0, 3, 0); /* the parabola's minimum lies within, the best does not */
+    assert_true(c->optimum.fit.x > c->from);
+    assert_non_null(c->doubt);
+    make_curve(c, 6, 3.8, 0, 3, 0);
+    assert_non_null(c->doubt);
     make_curve(c, 6, 6, 0, 3, 0);
     assert_non_null(c->doubt);
     free(c);
