@@ -18,8 +18,12 @@ static const double REDRAW = 0.1, SPEAK = 30.0, MEMORY = 0.95;
 
 void progress_duration(double seconds, char text[16])
 {
-    if (!(seconds >= 0) || seconds > 359999) {
+    if (!(seconds >= 0) || seconds >= 1e6 * 86400) {
         snprintf(text, 16, "?");
+        return;
+    }
+    if (seconds > 359999) {
+        snprintf(text, 16, "%.0f days", seconds / 86400);
         return;
     }
     unsigned s = (unsigned)(seconds + 0.5);

@@ -29,7 +29,7 @@ void progress_clear(struct progress *p);
 /* Width of the terminal behind stderr, 80 if it does not tell. */
 int progress_columns(void);
 
-/* "4:05" or "1:02:03" in text[16]. */
+/* "4:05", "1:02:03" or, beyond 99 hours, "12 days" in text[16]. */
 void progress_duration(double seconds, char text[16]);
 
 #endif

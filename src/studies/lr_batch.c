@@ -292,7 +292,7 @@ static int noise_scale_of(struct study_results *r, size_t trial, double *scale, 
 static int measure_noise(struct analysis *a, struct study_seen *seen, struct err *e)
 {
     double logs[BATCHES * CELLS], scale;
-    size_t group[CELLS], count = 0;
+    size_t group[CELLS], count = 0, lost = 0;
     for (size_t b = 0; b < a->batches; b++) {
         const double best = a->curves[b].optimum.fit.x;
         int near = 0;
@@ -308,8 +308,13 @@ static int measure_noise(struct analysis *a, struct study_seen *seen, struct err
                 return -1;
             if (isfinite(scale) && scale > 0)
                 logs[count++] = log2(scale);
+            else
+                lost++;
         }
     }
+    if (lost)
+        study_caveat(a->r, "In %zu runs the gradient could not be told from zero: their noise "
+                           "scale is larger than can be measured, and left out.", lost);
     *seen = study_mean(logs, count);
     return 0;
 }

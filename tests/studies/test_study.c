@@ -318,7 +318,7 @@ static void test_judge__goes_each_way(void **state)
     assert_int_equal(judge(0, 1, -2, -0.1), STUDY_NOT_SUPPORTED);
     assert_int_equal(judge(0, 1, 0.5, 1.5), STUDY_INCONCLUSIVE);
     assert_int_equal(judge(0, 1, -1, 2), STUDY_INCONCLUSIVE);
-    assert_int_equal(judge(0, 1, 0.9, 1.5), STUDY_INCONCLUSIVE); /* although its middle is outside */
+    assert_int_equal(judge(0, 1, 0.9, 1.5), STUDY_INCONCLUSIVE); /* its middle is outside */
     assert_int_equal(judge(0, 1, -0.4, 0.1), STUDY_INCONCLUSIVE);
     assert_int_equal(judge(0, INFINITY, 5, INFINITY), STUDY_SUPPORTED);
     assert_int_equal(judge(-INFINITY, 1, 5, INFINITY), STUDY_NOT_SUPPORTED);
