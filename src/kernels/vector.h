@@ -17,6 +17,8 @@
 
 #define INLINE static inline __attribute__((always_inline))
 
+INLINE void v_stream_end(void) { _mm_sfence(); }
+
 #ifdef __AVX512F__
 
 enum { VEC = 16, LINE_VECS = 1 };
@@ -26,6 +28,8 @@ typedef __mmask16 vmask;
 
 INLINE vec v_load(const float *p) { return _mm512_load_ps(p); }
 INLINE void v_store(float *p, vec a) { _mm512_store_ps(p, a); }
+/* A store past the caches; after v_stream_end, as after any store, others may read it. */
+INLINE void v_stream(float *p, vec a) { _mm512_stream_ps(p, a); }
 /* VEC elements of a bf16 map; v_store_bf16 rounds as bf16_from_float, and may make numbers below
  * 2^-126 zero. */
 INLINE vec v_load_bf16(const struct bf16 *p)
@@ -139,6 +143,7 @@ typedef __m256 vmask;
 
 INLINE vec v_load(const float *p) { return _mm256_load_ps(p); }
 INLINE void v_store(float *p, vec a) { _mm256_store_ps(p, a); }
+INLINE void v_stream(float *p, vec a) { _mm256_stream_ps(p, a); }
 INLINE vec v_load_bf16(const struct bf16 *p)
 {
     __m256i wide = _mm256_cvtepu16_epi32(_mm_load_si128((const void *)p));

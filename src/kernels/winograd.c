@@ -27,6 +27,8 @@
 #define line_store(p, line)                                                                        \
     for (int part_ = 0; part_ < PARTS; part_++)                                                    \
     (p)[part_] = (line)[part_]
+#define line_stream line_store
+#define line_stream_end() ((void)0)
 
 #define REAL float
 #define NAME(name) name##_fp32

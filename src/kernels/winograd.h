@@ -70,9 +70,9 @@ struct winograd_kernels {
                   const struct winograd_taken *taken, void *v, size_t step);
 
     /* y = A^T m A + bias. m: P [images][CB], frequency f at m + f * step; bias P [CB]; y[my*mx]:
-     * where the line of each output pixel begins. */
+     * where the line of each output pixel begins. stream: past the caches. */
     void (*output)(int my, int mx, int images, const void *m, size_t step, const void *bias,
-                   void *const *y);
+                   bool stream, void *const *y);
 
     /* d[f] = A dy A^T. dy[my*mx]: where the line of each pixel begins. */
     void (*gradient)(int my, int mx, int images, const void *const *dy,

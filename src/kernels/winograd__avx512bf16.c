@@ -68,6 +68,11 @@ INLINE void store_one(uint16_t *p, const vec line[2])
     _mm512_store_si512(p, join(line[0], line[1]));
 }
 
+INLINE void stream_one(uint16_t *p, const vec line[2])
+{
+    _mm512_stream_si512((__m512i *)(void *)p, join(line[0], line[1]));
+}
+
 #define NAME(name) name##_one
 #define TURN_IMAGES 1
 #define PARTS 2
@@ -75,6 +80,8 @@ INLINE void store_one(uint16_t *p, const vec line[2])
 #define line_load load_one
 #define line_load_taken load_one_taken
 #define line_store store_one
+#define line_stream stream_one
+#define line_stream_end v_stream_end
 #include "kernels/winograd_points_body.h"
 #include "kernels/winograd_body.h"
 #include "kernels/winograd_output_body.h"
@@ -84,6 +91,8 @@ INLINE void store_one(uint16_t *p, const vec line[2])
 #undef LINE_ELEMENTS
 #undef line_load
 #undef line_load_taken
+#undef line_stream
+#undef line_stream_end
 #undef line_store
 
 /* Two images a turn: V and D for outer. */

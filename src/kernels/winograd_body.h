@@ -5,6 +5,8 @@
  *      LINE_ELEMENTS    elements between what one turn of a loop reads and the next: a line
  *      PARTS            the vecs that these elements are computed in
  *      line_load(ELEMENT *, vec [PARTS]), line_store(ELEMENT *, vec [PARTS])
+ *      line_stream(ELEMENT *, vec [PARTS]), line_stream_end()
+ *                       line_store past the caches; afterwards others may read what was stored
  *      line_load_taken(ELEMENT *, uint8_t *, uint8_t, vec [PARTS])
  *                       the elements whose byte is the one given; see struct winograd_taken
  *      TURN_IMAGES      images of one turn: 1 unless a line_load takes several

@@ -23,3 +23,11 @@ INLINE void line_store(float *p, const vec line[PARTS])
     UNROLL for (int part = 0; part < PARTS; part++)
         v_store(p + part * VEC, line[part]);
 }
+
+INLINE void line_stream(float *p, const vec line[PARTS])
+{
+    UNROLL for (int part = 0; part < PARTS; part++)
+        v_stream(p + part * VEC, line[part]);
+}
+
+#define line_stream_end v_stream_end

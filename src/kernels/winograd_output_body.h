@@ -2,7 +2,7 @@
  * first. */
 
 INLINE void NAME(from_points)(int my, int mx, const char *m, size_t step, size_t at,
-                              const vec *bias, ELEMENT *const *y)
+                              const vec *bias, bool stream, ELEMENT *const *y)
 {
     vec half[PARTS][WINOGRAD_MOST][WINOGRAD_POINTS];
     UNROLL for (int j = 0; j < mx + 2; j++)
@@ -24,13 +24,16 @@ INLINE void NAME(from_points)(int my, int mx, const char *m, size_t step, size_t
             vec line[PARTS];
             UNROLL for (int part = 0; part < PARTS; part++)
                 line[part] = v_add(out[part][j], bias[part]);
-            line_store(y[i * mx + j] + at, line);
+            if (stream)
+                line_stream(y[i * mx + j] + at, line);
+            else
+                line_store(y[i * mx + j] + at, line);
         }
     }
 }
 
 static void NAME(output)(int my, int mx, int images, const void *m, size_t step, const void *bias,
-                         void *const *y)
+                         bool stream, void *const *y)
 {
     assert(my >= WINOGRAD_LEAST && my <= WINOGRAD_MOST && mx >= WINOGRAD_LEAST &&
            mx <= WINOGRAD_MOST);
@@ -40,9 +43,18 @@ static void NAME(output)(int my, int mx, int images, const void *m, size_t step,
         pixels[i] = y[i];
     for (int part = 0; part < PARTS; part++)
         added[part] = v_load((const REAL *)bias + part * VEC_REALS);
-#define OUTPUT(rows, columns)                                                                      \
+#define OUTPUT(stream, rows, columns)                                                              \
     for (int i = 0; i < images; i++)                                                               \
-        NAME(from_points)(rows, columns, m, step, (size_t)(i * LINE_ELEMENTS), added, pixels)
-    FOR_SIZE(my, mx, OUTPUT)
+    NAME(from_points)(rows, columns, m, step, (size_t)(i * LINE_ELEMENTS), added, stream, pixels)
+#define OUTPUT_STORE(rows, columns) OUTPUT(false, rows, columns)
+#define OUTPUT_STREAM(rows, columns) OUTPUT(true, rows, columns)
+    if (stream) {
+        FOR_SIZE(my, mx, OUTPUT_STREAM)
+        line_stream_end();
+    } else {
+        FOR_SIZE(my, mx, OUTPUT_STORE)
+    }
 #undef OUTPUT
+#undef OUTPUT_STORE
+#undef OUTPUT_STREAM
 }

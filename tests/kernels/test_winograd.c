@@ -483,6 +483,37 @@ static void test_winograd__large_gradients_match_naive(void **state)
     }
 }
 
+/* Outputs of 200 images are written past the caches, those of 40 are not. */
+static void test_winograd__large_maps_have_the_same_bits(void **state)
+{
+    (void)state;
+    enum { MANY = 200, FEW = 40 };
+    const struct conv_shape shape = shape_of(3, 22, 23, 65, 1, 0);
+    for (enum tier tier = TIER_AVX2; tier <= TIER_AVX512BF16; tier++) {
+        enum precision p = tier < TIER_AVX512BF16 ? PRECISION_FP32 : PRECISION_BF16;
+        if (!tier_available(tier))
+            continue;
+        struct backend *b = backend_of(tier, p, 2);
+        struct problem m;
+        struct outcome many, few;
+        problem_init(&m, &shape, MANY);
+        take(b, &m.s, find_algorithm(b, "winograd4"));
+        outcome_init(&many, b, &m);
+        m.n = FEW;
+        outcome_init(&few, b, &m);
+        map_download(b, &many.y);
+        map_download(b, &few.y);
+        for (size_t i = 0; i < values_of(&few.y); i++)
+            if (many.y.values[i] != few.y.values[i])
+                fail_msg("y[%zu] is %.9g among many images, %.9g among few", i,
+                         many.y.values[i], few.y.values[i]);
+        outcome_release(&many);
+        outcome_release(&few);
+        problem_release(&m);
+        b->ops->free(b);
+    }
+}
+
 static void test_winograd__takes_only_what_it_can(void **state)
 {
     (void)state;
@@ -510,6 +541,7 @@ int main(void)
         cmocka_unit_test(test_winograd__tiles_of_two_match_naive),
         cmocka_unit_test(test_winograd__threads_do_not_change_a_bit),
         cmocka_unit_test(test_winograd__large_gradients_match_naive),
+        cmocka_unit_test(test_winograd__large_maps_have_the_same_bits),
         cmocka_unit_test(test_winograd__takes_only_what_it_can),
     };
     return cmocka_run_group_tests(tests, make_cases, free_cases);

@@ -20,6 +20,7 @@
 enum {
     CHUNK_BYTES = 1 << 20,      /* of V and M, about: the second-level cache */
     POOL_WINDOW = 4,            /* outputs of a 2x2 pool's window */
+    STREAM_BYTES = 16 << 20,    /* maps of this size would not stay in the last-level cache */
     TILES_MOST = 64,            /* of a dimension, so that everything can be counted in ints */
     ITEMS_PER_THREAD = 4        /* at least, where the work can be cut that finely */
 };
@@ -124,6 +125,7 @@ struct winograd_job {
     bool pooled;                /* forward: what is written is the 2x2 max pool of `out`, */
     struct map pool;            /* here, */
     uint8_t *argmax;            /* with the positions of the maxima, if not NULL */
+    bool stream;                /* what is written is too large for the caches */
     struct pooled_map taken;    /* backward-data: what is read instead of `in`, if it has argmax */
     int pad;                    /* the first tile's input begins so far above and left of it */
     int in_lines, out_lines;    /* of one pixel */
@@ -283,7 +285,7 @@ static void transform_output(const struct stage *g, int panel, int lines)
                 list_outputs(j, p, out_line, my, mx, pixels);
             j->b->kernels.winograd.output(my, mx, images,
                                           g->m + (size_t)(i * lines + line) * tile, step, bias,
-                                          pixels);
+                                          j->stream, pixels);
             if (j->pooled)
                 pool_windows(g, p, my, mx, out_line);
         }
@@ -345,6 +347,8 @@ static void winograd_run(struct cpu_backend *b, const struct conv_work *w)
         j.argmax = w->argmax;
         j.out = (struct map){NULL, s->k, s->p, s->q};
     }
+    j.stream = !j.pooled && layout_bytes(b->base.precision, w->n, j.out.h, j.out.w, j.out.c) >=
+                                STREAM_BYTES;
     tiling_init(&j.tiling, j.out.h, j.out.w, most);
     run_map(&j);
 }
