@@ -341,10 +341,12 @@ static int conclude_noise(struct analysis *a, const struct fit_slope *slope, str
         .error = "95 % bootstrap interval of the slope, widened by Student's t interval of Bn",
         .doubt = slope->doubt ? slope->doubt
                  : noise.n < 2 ? "the noise scale could not be measured" : NULL,
-        .what = study_text(a->r, "Bn is %.0f images (95 %% %.0f to %.0f, %zu runs), for which the "
-                                 "law gives a growth of 2^%.2f; seen is 2^%.2f.",
-                           exp2(noise.value), exp2(noise.low), exp2(noise.high), noise.n,
-                           law(a, noise.value), slope->slope * octaves)};
+        .what = isnan(slope->slope) || noise.n < 2
+                    ? "There is no growth, or no noise scale, to compare."
+                    : study_text(a->r, "Bn is %.0f images (95 %% %.0f to %.0f, %zu runs), for "
+                                       "which the law gives a growth of 2^%.2f; seen is 2^%.2f.",
+                                 exp2(noise.value), exp2(noise.low), exp2(noise.high), noise.n,
+                                 law(a, noise.value), slope->slope * octaves)};
     study_conclude(a->r, "noise-scale", &seen);
     return 0;
 }
@@ -384,10 +386,12 @@ static void conclude_iso(const struct analysis *a)
     struct study_seen seen = study_mean(ratio, (size_t)a->grid->seeds);
     if (!pairs || !others)
         seen.doubt = "no two neighbouring batch sizes have a learning rate in common";
-    seen.what = study_text(a->r, "Losses differ by %.4f at equal lr / batch (%zu pairs) and by "
-                                 "%.4f at equal lr (%zu pairs).",
-                           stats_mean(scaled, (size_t)a->grid->seeds), pairs,
-                           stats_mean(same, (size_t)a->grid->seeds), others);
+    seen.what = seen.doubt
+                    ? "There is nothing to compare."
+                    : study_text(a->r, "Losses differ by %.4f at equal lr / batch (%zu pairs) and "
+                                       "by %.4f at equal lr (%zu pairs).",
+                                 stats_mean(scaled, (size_t)a->grid->seeds), pairs,
+                                 stats_mean(same, (size_t)a->grid->seeds), others);
     study_conclude(a->r, "iso", &seen);
 }
 
@@ -462,8 +466,10 @@ static int analyse(struct study_results *r, struct err *e)
         .value = slope.slope, .low = slope.interval.low, .high = slope.interval.high,
         .n = a.batches, .doubt = slope.doubt,
         .error = "95 % bootstrap interval over the runs of all batch sizes",
-        .what = study_text(r, "The slope is %.2f (95 %% %.2f to %.2f) over %zu batch sizes.",
-                           slope.slope, slope.interval.low, slope.interval.high, a.batches)};
+        .what = isnan(slope.slope)
+                    ? "No slope could be fitted."
+                    : study_text(r, "The slope is %.2f (95 %% %.2f to %.2f) over %zu batch sizes.",
+                                 slope.slope, slope.interval.low, slope.interval.high, a.batches)};
     study_conclude(r, "grows", &seen);
     study_conclude(r, "slope", &seen);
     if (conclude_noise(&a, &slope, e))
