@@ -142,6 +142,8 @@ json_t *made_study(const char *name, const char *dir, made_world_fn world, const
         world(&c, p.sweep->trials[i].label, m);
         snprintf(path, sizeof path, "%.3000s/trials/%s", dir, p.sweep->trials[i].id);
         put_run(path, &c, m);
+        if (m->records)
+            m->records(path, &c, p.sweep->trials[i].label);
         free(m);
     }
     if (measured)

@@ -15,6 +15,8 @@ struct made_result {
     int epochs;                  /* records of epochs and of one step in each */
     double train_loss[MADE_EPOCHS], train_accuracy[MADE_EPOCHS], lr[MADE_EPOCHS],
         epoch_accuracy[MADE_EPOCHS];
+    /* Writes records of its own to the run directory; NULL: those of `epochs` are all. */
+    void (*records)(const char *dir, const struct config *c, const char *label);
 };
 
 /* Fills a result (zeroed) from a trial's configuration and label. */

@@ -1,0 +1,331 @@
+/* forgetting_seen.c - what the runs of the study forgetting show. */
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "probes/theory.h"
+#include "studies/fit.h"
+#include "studies/forgetting.h"
+#include "studies/series.h"
+
+enum { SEEDS = 8, AGES = 32 };
+
+static const double unknown = (double)NAN;
+
+/* A loss of each seed's run of a label: at the end of the plateau or of the run. NaN for runs that
+ * diverged. Returns how many runs, or -1. */
+static int read_losses(struct study_results *r, const char *label, const char *key, bool plateau,
+                       double *values, struct err *e)
+{
+    size_t group[SEEDS], n = study_group(r, label, group, SEEDS);
+    for (size_t k = 0; k < n; k++) {
+        struct study_curve c;
+        double last = study_setting(r, group[k], "epochs");
+        double at = plateau ? round(last * PLATEAU_END) : last;
+        if (study_metric(r, group[k], "epoch", key, &c, e))
+            return -1;
+        values[k] = study_curve_mean(&c, at - 1e-6, at + 1e-6);
+    }
+    return (int)n;
+}
+
+static int corner_losses(struct study_results *r, enum corner corner, double factor, bool plateau,
+                         double *values, struct err *e)
+{
+    char label[80];
+    forgetting_corner(corner, factor, label);
+    return read_losses(r, label, "val/loss", plateau, values, e);
+}
+
+/* All corners and factors: a table, and a figure for each of the two times. */
+static int show_square(struct study_results *r, const struct forgetting_scale *s, bool plateau,
+                       struct err *e)
+{
+    static const char *const columns[] = {"factor", "images", "validation loss", "training loss",
+                                          "runs", NULL};
+    const char *when = plateau ? "at the end of the plateau" : "at the end";
+    const char *id = plateau ? "plateau" : "end";
+    json_t *table = study_table(r, id, study_text(r, "Losses %s", when), columns);
+    json_t *figure = study_figure(r, &(struct study_axes){
+        .id = id, .title = study_text(r, "Validation loss %s", when),
+        .caption = "Mean over seeds with its 95 % interval.",
+        .x_title = "learning-rate factor (peak 0.1 x factor)", .y_title = "validation loss",
+        .x_log = true});
+    for (int c = 0; c < CORNERS; c++) {
+        double mean[FORGETTING_FACTORS], low[FORGETTING_FACTORS], high[FORGETTING_FACTORS];
+        size_t count = 0;
+        for (; s->factors[count] > 0; count++) {
+            double x[SEEDS], train[SEEDS];
+            char label[80];
+            forgetting_corner((enum corner)c, s->factors[count], label);
+            int n = read_losses(r, label, "val/loss", plateau, x, e);
+            if (n < 0 || read_losses(r, label, "train/epoch_loss", plateau, train, e) < 0)
+                return -1;
+            const struct study_seen seen = study_mean(x, (size_t)n);
+            mean[count] = seen.value;
+            low[count] = seen.low;
+            high[count] = seen.high;
+            study_row(table, "dsddn", s->factors[count], corner_names[c], seen.value,
+                      stats_mean(train, (size_t)n), (size_t)n);
+        }
+        study_line(figure, corner_names[c],
+                   &(struct study_points){.x = s->factors, .mean = mean, .low = low, .high = high,
+                                          .count = count});
+    }
+    return 0;
+}
+
+/* Says what was seen of a quotient that every seed gives. */
+static void conclude_mean(struct study_results *r, const char *claim, const char *what,
+                          const double *x, size_t n)
+{
+    struct study_seen seen = study_mean(x, n);
+    if (isnan(seen.value))
+        seen.doubt = "a run diverged";
+    seen.what = study_text(r, "%s is %.3g (95 %% from %.3g to %.3g; %zu seeds).", what, seen.value,
+                           seen.low, seen.high, n);
+    study_conclude(r, claim, &seen);
+}
+
+static int see_square(struct study_results *r, double most, struct err *e)
+{
+    double half[SEEDS], whole[SEEDS], steps[SEEDS], x[SEEDS], first[SEEDS];
+    int n = corner_losses(r, HALF_PLAIN, 1, false, half, e);
+    if (n < 0 || corner_losses(r, WHOLE_AUGMENTED, 1, false, whole, e) < 0 ||
+        corner_losses(r, HALF_STEPS, 1, false, steps, e) < 0)
+        return -1;
+    for (int k = 0; k < n; k++)
+        x[k] = half[k] / whole[k];
+    conclude_mean(r, "gap", "At factor 1, at the end, the quotient", x, (size_t)n);
+    for (int k = 0; k < n; k++)
+        x[k] = (steps[k] - whole[k]) / (half[k] - whole[k]);
+    conclude_mean(r, "steps", "With as many steps the share of the difference", x, (size_t)n);
+    if (corner_losses(r, HALF_PLAIN, 1, true, half, e) < 0 ||
+        corner_losses(r, WHOLE_AUGMENTED, 1, true, whole, e) < 0)
+        return -1;
+    for (int k = 0; k < n; k++)
+        first[k] = half[k] - whole[k];
+    if (corner_losses(r, HALF_PLAIN, most, true, half, e) < 0 ||
+        corner_losses(r, WHOLE_AUGMENTED, most, true, whole, e) < 0)
+        return -1;
+    for (int k = 0; k < n; k++)
+        x[k] = (half[k] - whole[k]) / first[k];
+    conclude_mean(r, "shrinks", "On the plateau the quotient of differences", x, (size_t)n);
+    for (int k = 0; k < n; k++)
+        x[k] = half[k] / whole[k];
+    conclude_mean(r, "equal", "On the plateau at the highest factor the quotient", x, (size_t)n);
+    return 0;
+}
+
+/* ---- recency ---- */
+
+/* Means over the plateau's measurements and the seeds, by age. */
+struct ages {
+    double age[AGES], loss[AGES], error[AGES];
+    size_t n;
+};
+
+/* Adds the measurements on the plateau of one row of one run. */
+static int add_row(struct study_results *r, size_t trial, const char *of, double sums[4],
+                   struct err *e)
+{
+    static const char *const series[] = {"age", "seen_loss", "seen_error"};
+    double epochs = study_setting(r, trial, "epochs");
+    for (int i = 0; i < 3; i++) {
+        struct study_curve c;
+        if (study_probe(r, trial, "recency", of, series[i], &c, e))
+            return -1;
+        for (size_t k = 0; k < c.count; k++) {
+            if (c.epoch[k] < epochs / 3 - 1e-6 || c.epoch[k] > epochs * PLATEAU_END + 1e-6)
+                continue;
+            sums[i] += i == 2 ? c.value[k] * c.value[k] : c.value[k];
+            sums[3] += i == 0;
+        }
+    }
+    return 0;
+}
+
+static int read_ages(struct study_results *r, double factor, struct ages *a, struct err *e)
+{
+    char label[80];
+    size_t group[SEEDS], rows;
+    const char *names[AGES];
+    forgetting_corner(WHOLE_AUGMENTED, factor, label);
+    size_t n = study_group(r, label, group, SEEDS);
+    a->n = 0;
+    if (study_probe_subjects(r, group[0], "recency", names, AGES, &rows, e))
+        return -1;
+    for (size_t i = 0; i < rows; i++) {
+        double sums[4] = {0};
+        if (strncmp(names[i], "age ", 4) != 0)
+            continue; /* test images */
+        for (size_t k = 0; k < n; k++)
+            if (add_row(r, group[k], names[i], sums, e))
+                return -1;
+        if (!(sums[3] > 0))
+            continue;
+        a->age[a->n] = sums[0] / sums[3];
+        a->loss[a->n] = sums[1] / sums[3];
+        a->error[a->n++] = sqrt(sums[2]) / sums[3];
+    }
+    return 0;
+}
+
+/* Loss on the oldest half of an epoch less that on the youngest sixteenth. */
+static struct study_seen dip_of(struct study_results *r, const struct ages *a)
+{
+    double young = 0, old = 0, young_w = 0, old_w = 0, last = 0;
+    for (size_t i = 0; i < a->n; i++)
+        last = fmax(last, a->age[i]);
+    for (size_t i = 0; i < a->n; i++) {
+        double w = 1 / (a->error[i] * a->error[i]);
+        if (a->age[i] <= last / 16) {
+            young += w * a->loss[i];
+            young_w += w;
+        } else if (a->age[i] >= last / 2) {
+            old += w * a->loss[i];
+            old_w += w;
+        }
+    }
+    double dip = old / old_w - young / young_w, error = sqrt(1 / old_w + 1 / young_w);
+    struct study_seen seen = {.value = dip, .low = dip - 1.96 * error, .high = dip + 1.96 * error,
+                              .n = a->n, .error = "1.96 standard errors over images"};
+    seen.what = study_text(r, "The loss is %.4f lower on what was just seen (95 %% from %.4f to "
+                              "%.4f).", seen.value, seen.low, seen.high);
+    return seen;
+}
+
+static int see_recency(struct study_results *r, const struct forgetting_scale *s, double most,
+                       struct err *e)
+{
+    static const char *const columns[] = {"factor", "predicted steps", "fitted steps", "95 % from",
+                                          "to", "depth", "gain in chi^2", NULL};
+    const struct config *base = &r->plan->sweep->base;
+    json_t *table = study_table(r, "memory", "How long a batch is remembered", columns);
+    json_t *figure = study_figure(r, &(struct study_axes){
+        .id = "recency", .title = "Loss against how long ago images were trained on",
+        .caption = "Exactly as they were seen; mean over the plateau and seeds, less the mean "
+                   "over ages, with 95 % intervals.",
+        .x_title = "steps ago", .y_title = "loss less its mean"});
+    for (int i = 0; s->factors[i] > 0; i++) {
+        struct ages a;
+        double mean = 0, low[AGES], high[AGES];
+        const struct theory t = {.lr = 0.1 * s->factors[i], .momentum = base->momentum,
+                                 .weight_decay = base->weight_decay};
+        if (read_ages(r, s->factors[i], &a, e))
+            return -1;
+        const struct series_memory m = series_memory_fit(a.age, a.loss, a.error, a.n);
+        double predicted = theory_memory_steps(&t);
+        study_row(table, "ddddddd", s->factors[i], predicted, m.scale, m.low, m.high, m.depth,
+                  m.gain);
+        if (s->factors[i] == most) {
+            const struct study_seen dip = dip_of(r, &a);
+            study_conclude(r, "recency", &dip);
+            struct study_seen seen = {.value = m.scale / predicted, .low = m.low / predicted,
+                                      .high = m.high / predicted, .n = a.n,
+                                      .error = "95 % profile likelihood over ages"};
+            if (!(m.gain >= 9 && m.depth > 0))
+                seen.doubt = "the dip cannot be told from noise";
+            seen.what = study_text(r, "Fitted %.4g steps (95 %% from %.4g to %.4g), predicted "
+                                      "%.4g.",
+                                   m.scale, m.low, m.high, predicted);
+            study_conclude(r, "memory", &seen);
+        }
+        mean = stats_mean(a.loss, a.n);
+        for (size_t k = 0; k < a.n; k++) {
+            a.loss[k] -= mean;
+            low[k] = a.loss[k] - 1.96 * a.error[k];
+            high[k] = a.loss[k] + 1.96 * a.error[k];
+        }
+        study_line(figure, study_text(r, "factor %g", s->factors[i]),
+                   &(struct study_points){.x = a.age, .mean = a.loss, .low = low, .high = high,
+                                          .count = a.n});
+    }
+    return 0;
+}
+
+/* The last value of a series of the probe forgetting, for each seed. */
+static int read_events(struct study_results *r, double factor, double *values, size_t *n,
+                       struct err *e)
+{
+    char label[80];
+    size_t group[SEEDS];
+    forgetting_corner(WHOLE_AUGMENTED, factor, label);
+    *n = study_group(r, label, group, SEEDS);
+    for (size_t k = 0; k < *n; k++) {
+        struct study_curve c;
+        if (study_probe(r, group[k], "forgetting", "", "never_forgotten", &c, e))
+            return -1;
+        values[k] = c.count ? c.value[c.count - 1] : unknown;
+    }
+    return 0;
+}
+
+static int see_events(struct study_results *r, double most, struct err *e)
+{
+    double low[SEEDS], high[SEEDS];
+    size_t n, m;
+    if (read_events(r, 1, low, &n, e) || read_events(r, most, high, &m, e))
+        return -1;
+    struct study_seen seen = study_difference(high, m, low, n);
+    seen.what = study_text(r, "Never forgotten: %.3f at factor %g, %.3f at factor 1 (published "
+                              "for a whole training: about 0.31).", stats_mean(high, m), most,
+                           stats_mean(low, n));
+    study_conclude(r, "events", &seen);
+    return 0;
+}
+
+/* ---- fractions ---- */
+
+static int see_fractions(struct study_results *r, const struct forgetting_scale *s, int b,
+                         struct err *e)
+{
+    struct fit_curve *curves = arena_alloc(&r->memory, FORGETTING_FRACTIONS, sizeof *curves);
+    size_t n = 0;
+    json_t *figure = study_figure(r, &(struct study_axes){
+        .id = study_text(r, "fractions-%d", s->batches[b]),
+        .title = study_text(r, "Fractions of the images, batch %d", s->batches[b]),
+        .caption = "Validation loss at the end; mean over seeds.",
+        .x_title = "learning-rate factor", .y_title = "validation loss", .x_log = true});
+    for (; s->fractions[n] > 0; n++) {
+        double mean[FORGETTING_FACTORS];
+        size_t count = 0;
+        curves[n].at = log2(s->fractions[n]);
+        for (; s->sweep[count] > 0; count++) {
+            double x[SEEDS];
+            char label[80];
+            forgetting_fraction(s->fractions[n], s->batches[b], s->sweep[count], label);
+            int runs = read_losses(r, label, "val/loss", false, x, e);
+            if (runs < 0)
+                return -1;
+            for (int k = 0; k < runs; k++)
+                fit_add(&curves[n], log2(s->sweep[count]), x[k]);
+            mean[count] = stats_mean(x, (size_t)runs);
+        }
+        fit_optimum(&curves[n], 4, n + 1);
+        study_line(figure, study_text(r, "fraction %g", s->fractions[n]),
+                   &(struct study_points){.x = s->sweep, .mean = mean, .count = count});
+    }
+    const struct fit_slope slope = fit_slope(curves, n);
+    const struct study_seen seen = {
+        .value = slope.slope, .low = slope.interval.low, .high = slope.interval.high, .n = n,
+        .error = "95 % bootstrap interval over runs", .doubt = slope.doubt,
+        .what = study_text(r, "At batch %d the slope is %.2f (95 %% from %.2f to %.2f) over %zu "
+                              "fractions.", s->batches[b], slope.slope, slope.interval.low,
+                           slope.interval.high, n)};
+    study_conclude(r, b ? "bunched" : "optimum", &seen);
+    return 0;
+}
+
+int forgetting_analyse(struct study_results *r, struct err *e)
+{
+    const struct forgetting_scale *s = &forgetting_scales[r->plan->scale];
+    double most = 1;
+    for (int i = 0; s->factors[i] > 0; i++)
+        most = s->factors[i];
+    return show_square(r, s, true, e) || show_square(r, s, false, e) || see_square(r, most, e) ||
+                   see_recency(r, s, most, e) || see_events(r, most, e) ||
+                   see_fractions(r, s, 0, e) || see_fractions(r, s, 1, e)
+               ? -1
+               : 0;
+}
