@@ -12,6 +12,7 @@
 #include "cli/signals.h"
 #include "cli/sweep_view.h"
 #include "store/claim.h"
+#include "sweep/halving.h"
 #include "sweep/images.h"
 #include "train/trainer.h"
 
@@ -23,6 +24,7 @@ struct args {
     bool keep_going, fail_fast;
     int weights;                 /* enum keep_weights */
     int lease;
+    int halving;
 };
 
 static const struct option_def options[] = {
@@ -42,6 +44,9 @@ static const struct option_def options[] = {
      "sweep", "which checkpoints stay when a trial is done", NULL},
     {"lease", OPTION_INT, offsetof(struct args, lease), "120", 30, 86400, NULL, "seconds",
      "sweep", "take a trial over from a machine that has been silent for so long", NULL},
+    {"halving", OPTION_INT, offsetof(struct args, halving), "0", 0, 64, NULL, NULL, "sweep",
+     "successive halving: all configurations for few epochs, the best 1/N for N times as many, ...",
+     NULL},
     {0},
 };
 
@@ -105,8 +110,19 @@ static json_t *plan_json(const struct sweep_plan *p, const char *dir)
     return list;
 }
 
+/* What later rungs will add, in words. */
+static void print_rungs(const struct halving *h)
+{
+    printf("halving by %d:", h->factor);
+    for (int r = 0; r < h->rungs; r++)
+        printf("%s %zu configuration%s for %.4g epochs%s", r ? "," : "", h->configurations[r],
+               h->configurations[r] == 1 ? "" : "s", h->epochs[r],
+               r < h->complete ? " (done)" : "");
+    printf("; the trials above are those that are known so far\n");
+}
+
 static int dry_run(const struct invocation *inv, const struct sweep_plan *p, const char *dir,
-                   struct err *e)
+                   const struct halving *h, struct err *e)
 {
     size_t missing;
     double seconds;
@@ -126,6 +142,8 @@ static int dry_run(const struct invocation *inv, const struct sweep_plan *p, con
         printf("%s  %-12s %s\n", p->trials[i].id,
                trial_state_name(trial_state_of(dir, p->trials[i].id, NULL)), text);
     }
+    if (h)
+        print_rungs(h);
     progress_duration(seconds, time);
     printf("%s: %zu trials, %zu to do, about %s of training on all threads\n", dir,
            p->trial_count, missing, time);
@@ -163,7 +181,7 @@ static int report(const struct invocation *inv, const char *dir, const struct sw
     return EXIT_DONE;
 }
 
-static int sweep(struct invocation *inv, const struct sweep_plan *p, const char *dir,
+static int sweep(struct invocation *inv, struct sweep_plan *p, struct halving *h, const char *dir,
                  const struct images *images, const char *steps_down, struct err *e)
 {
     const struct args *args = inv->args;
@@ -190,7 +208,7 @@ static int sweep(struct invocation *inv, const struct sweep_plan *p, const char 
     int rc = sweep_plan_save(p, dir, &from, &added, e);
     if (!rc) {
         log_say("sweep %s: %zu trials, %zu of them new", dir, p->trial_count, added);
-        rc = sweep_run(p, dir, &o, &done, e);
+        rc = h ? halving_run(h, p, dir, &o, &done, e) : sweep_run(p, dir, &o, &done, e);
         sweep_view_clear(&view);
     }
     provenance_release(&from);
@@ -211,10 +229,11 @@ static int run(struct invocation *inv, struct err *e)
 {
     const struct args *args = inv->args;
     struct config base;
-    struct sweep_plan plan;
+    struct sweep_plan plan, rungs, *p = &plan;
+    struct halving halving;
     struct images images = {0};
     char dir[4096], slug[64], steps_down[2048] = "";
-    bool loaded = false;
+    bool loaded = false, halve = false;
     if (strcmp(inv->operands[0], "status") == 0 && inv->operand_count == 2)
         return status(inv, e);
     if (inv->operand_count == 2)
@@ -236,15 +255,26 @@ static int run(struct invocation *inv, struct err *e)
                 goto out;
         }
     }
+    if (args->halving > 0) {
+        halve = true;
+        sweep_plan_init(&rungs, "sweep", inv->operands[0], &base);
+        if (halving_init(&halving, &plan, args->halving, &rungs, e))
+            goto out;
+        p = &rungs;
+    }
     recipe_slug(inv->operands[0], slug);
-    sweep_plan_folder(&plan, slug, dir, sizeof dir);
+    sweep_plan_folder(p, slug, dir, sizeof dir);
     if (*inv->common.out)
         snprintf(dir, sizeof dir, "%s", inv->common.out);
-    rc = inv->common.dry_run
-             ? dry_run(inv, &plan, dir, e)
-             : sweep(inv, &plan, dir, loaded ? &images : NULL, steps_down, e);
+    if (halve && halving_extend(&halving, p, dir, e))
+        goto out;
+    rc = inv->common.dry_run ? dry_run(inv, p, dir, halve ? &halving : NULL, e)
+                             : sweep(inv, p, halve ? &halving : NULL, dir,
+                                     loaded ? &images : NULL, steps_down, e);
 out:
     images_release(&images);
+    if (halve)
+        sweep_plan_release(&rungs);
     sweep_plan_release(&plan);
     return rc;
 }

@@ -127,6 +127,8 @@ json_t *sweep_status_json(const struct sweepdir *s)
     json_object_set_new(o, "sweep", json_string(s->path));
     json_object_set_new(o, "kind", json_string(s->kind));
     json_object_set_new(o, "recipe", json_string(s->recipe));
+    if (json_object_get(s->file, "halving"))
+        json_object_set(o, "halving", json_object_get(s->file, "halving"));
     json_object_set_new(o, "counts", counted);
     json_object_set_new(o, "trials", trials);
     return o;
@@ -208,6 +210,25 @@ static void print_row(const struct sweepdir *s, const struct row *row)
     printf("\n");
 }
 
+/* The rungs of successive halving that are begun: the values of its last axis, epochs. */
+static void print_rungs(const struct sweepdir *s, const struct row *rows, size_t count)
+{
+    const json_t *factor = json_object_get(s->file, "halving");
+    if (!json_is_integer(factor) || s->axis_count == 0)
+        return;
+    const size_t last = s->axis_count - 1;
+    const struct sweep_axis *epochs = &s->axes[last];
+    printf("\nhalving by %d:", (int)json_integer_value(factor));
+    for (size_t v = 0; v < epochs->count; v++) {
+        size_t there = 0;
+        for (size_t i = 0; i < count; i++)
+            there += strcmp(s->trials[rows[i].first].values[last], epochs->values[v]) == 0;
+        printf("%s %zu%s for %.4g%s", v ? "," : "", there, v ? "" : " configurations",
+               strtod(epochs->values[v], NULL), v ? "" : " epochs");
+    }
+    printf("\n");
+}
+
 void sweep_print(const struct sweepdir *s)
 {
     size_t counts[TRIAL_STATE_COUNT] = {0};
@@ -221,6 +242,7 @@ void sweep_print(const struct sweepdir *s)
         free(rows[i].accuracy);
         free(rows[i].loss);
     }
+    print_rungs(s, rows, count);
     free(rows);
     printf("\n%s: %zu trials", s->path, s->trial_count);
     for (int i = 0; i < TRIAL_STATE_COUNT; i++)

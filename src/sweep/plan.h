@@ -36,6 +36,7 @@ struct sweep_plan {
     enum sampler sampler;
     int sample_count;
     uint64_t sample_seed;
+    int halving;                 /* factor of successive halving (halving.h); 0: none */
     struct axis *axes;           /* [axis_count]; of a list: none, they are found by saving it */
     int axis_count;
     struct planned_trial *trials; /* [trial_count], heap */

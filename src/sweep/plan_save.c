@@ -156,6 +156,8 @@ static json_t *plan_json(const struct sweep_plan *p, const struct provenance *fr
     json_object_set_new(o, "argv", argv);
     json_object_set_new(o, "created", manifest_time());
     json_object_set_new(o, "sampler", sampler);
+    if (p->halving)
+        json_object_set_new(o, "halving", json_integer(p->halving));
     json_object_set_new(o, "axes", axes);
     json_object_set_new(o, "seeds", seeds);
     json_object_set_new(o, "base", config_json(&p->base));
@@ -218,6 +220,10 @@ static int check_same(const char *dir, const json_t *there, const json_t *here, 
         return differs(dir, "sampler", text_at(old, "kind"), text_at(new, "kind"), e);
     if (strcmp(text_at(old, "seed"), text_at(new, "seed")) != 0)
         return differs(dir, "sampler's seed", text_at(old, "seed"), text_at(new, "seed"), e);
+    if (!json_equal(json_object_get(there, "halving"), json_object_get(here, "halving")) &&
+        (json_object_get(there, "halving") || json_object_get(here, "halving")))
+        return err_set(e, EXIT_USAGE, "'%s' is another sweep: it halves by another factor, or not "
+                       "at all; choose another --out", dir);
     json_array_foreach(old_axes, i, axis) {
         if (!find_axis(new_axes, text_at(axis, "key")))
             return err_set(e, EXIT_USAGE, "'%s' is another sweep: it varies %s; choose another "
