@@ -2,7 +2,9 @@
 /* page.js - makes the charts of a page: Chart.js configurations (web/charts) with kiln's data sets.
  *
  * kiln's own members of a configuration: "kiln.roles" (styles by role), "kiln.toggle" (axes that can
- * be switched to logarithmic), and data sets {role, label, key, colour, xy}. Texts "@name" are
+ * be switched to logarithmic), "kiln.units" (what x may be counted in; a data set's "per" has its
+ * factors), "kiln.categories" (the axes of parallel coordinates, which can be brushed), and data sets
+ * {role, label, key, colour, xy}. Texts "@name" are
  * colours of the style sheet (--name), "@name/20" with that many per cent of opacity; "@series" is
  * the data set's own colour, "@marker" its marker, "@heat:0.7" a place on the heat scale. Keys: arrows move along the curves, + and - zoom,
  * 0 shows all again, Escape lets go. */
@@ -70,11 +72,11 @@
   }
 
   /* ---- from kiln's data to Chart.js' ---- */
-  function makeDataset(set, roles, style) {
+  function makeDataset(set, roles, style, unit) {
     const role = roles[set.role] || {};
-    const points = [];
-    for (let i = 0; i + 1 < set.xy.length; i += 2) points.push({ x: set.xy[i], y: set.xy[i + 1] });
-    const { role: name, colour: number, xy, style: own, ...rest } = set;
+    const points = [], factor = set.per ? set.per[unit] : 1;
+    for (let i = 0; i + 1 < set.xy.length; i += 2) points.push({ x: set.xy[i] * factor, y: set.xy[i + 1] });
+    const { role: name, colour: number, xy, style: own, per, ...rest } = set;
     return { ...resolve({ ...role, ...own }, number, style), ...rest, role: name, colour: number, data: points };
   }
 
@@ -82,12 +84,14 @@
     const source = figure.kiln.source, style = getComputedStyle(root);
     const config = {
       type: source.type,
-      data: { datasets: source.data.datasets.map((set) => makeDataset(set, source.kiln.roles, style)) },
+      data: { datasets: source.data.datasets.map((set) => makeDataset(set, source.kiln.roles, style, figure.kiln.unit)) },
       options: resolve(source.options, 0, style),
       plugins: [zoom(figure), guide, ends],
     };
     if (source.data.labels) config.data.labels = source.data.labels;
     const options = config.options, tooltip = options.plugins.tooltip;
+    if (source.kiln.units) options.scales.x.title.text = source.kiln.units[figure.kiln.unit];
+    if (source.kiln.categories) dim(figure, config.data.datasets, style);
     for (const [axis, scale] of Object.entries(options.scales)) {
       const choice = figure.kiln.types[axis];
       if (choice) scale.type = choice;
@@ -96,7 +100,7 @@
       scale.ticks = { ...scale.ticks, callback: tick(scale, source.kiln.categories) };
       if (scale.type === 'logarithmic') delete scale.ticks.maxTicksLimit;
     }
-    options.plugins.ends = source.kiln.categories || false;
+    options.plugins.ends = source.kiln.categories ? { categories: source.kiln.categories, brush: figure.kiln.brush } : false;
     if (source.kiln.categories) {
       options.scales.x.max = source.kiln.categories.length - 1;
       options.scales.x.afterBuildTicks = (s) => { s.ticks = source.kiln.categories.map((c, i) => ({ value: i })); };
@@ -147,7 +151,7 @@
   const ends = {
     id: 'ends',
     afterDraw(chart) {
-      const categories = chart.options.plugins.ends, { ctx, chartArea } = chart;
+      const { categories, brush } = chart.options.plugins.ends || {}, { ctx, chartArea } = chart;
       if (!Array.isArray(categories)) return;
       const style = getComputedStyle(root);
       ctx.save();
@@ -158,6 +162,12 @@
         const x = chart.scales.x.getPixelForValue(i);
         ctx.fillText(c.high, x, chartArea.top - 8);
         ctx.fillText(c.low, x, chartArea.bottom + 15);
+        if (!brush[i]) return;
+        const [top, bottom] = [brush[i][1], brush[i][0]].map((v) => chart.scales.y.getPixelForValue(v));
+        ctx.save();
+        ctx.fillStyle = colour('accent/30', 0, style);
+        ctx.fillRect(x - 7, top, 14, Math.max(bottom - top, 2));
+        ctx.restore();
       });
       ctx.restore();
     },
@@ -226,7 +236,8 @@
           const [from, to] = [start, end];
           start = end = null;
           args.changed = true;
-          if (Math.abs(to.x - from.x) > 8) zoomTo(figure, chart, from, to);
+          if (figure.kiln.source.kiln.categories) brushTo(figure, chart, from, to);
+          else if (Math.abs(to.x - from.x) > 8) zoomTo(figure, chart, from, to);
         }
         if (type === 'mouseout') start = end = null;
       },
@@ -245,7 +256,6 @@
   }
 
   function zoomTo(figure, chart, from, to) {
-    if (figure.kiln.source.kiln.categories) return;
     const set = (axis, a, b) => {
       const s = chart.scales[axis], p = s.getValueForPixel(a), q = s.getValueForPixel(b);
       figure.kiln.range[axis] = [Math.max(Math.min(p, q), s.min), Math.min(Math.max(p, q), s.max)];
@@ -270,6 +280,7 @@
   }
 
   function zoomBy(figure, factor) {
+    if (figure.kiln.source.kiln.categories) return;
     const s = figure.kiln.chart.scales.x, logarithmic = s.type === 'logarithmic';
     const to = logarithmic ? Math.log : (v) => v, from = logarithmic ? Math.exp : (v) => v;
     const middle = (to(s.min) + to(s.max)) / 2, half = (to(s.max) - to(s.min)) / 2 * factor;
@@ -280,7 +291,92 @@
 
   function showAll(figure) {
     figure.kiln.range = {};
+    figure.kiln.brush = {};
     redraw(figure);
+  }
+
+  /* ---- brushing parallel coordinates: figure.kiln.brush = {axis: [low, high]}, shares of an axis ---- */
+  function matches(figure, points) {
+    const near = 1e-6;
+    return Object.entries(figure.kiln.brush).every(([axis, [low, high]]) => {
+      const point = points.find((p) => p.x === +axis);
+      return point && point.y >= low - near && point.y <= high + near;
+    });
+  }
+
+  /* Lines that are not chosen step back. */
+  function dim(figure, datasets, style) {
+    if (!Object.keys(figure.kiln.brush).length) return;
+    datasets.filter((set) => !matches(figure, set.data)).forEach((set) => {
+      Object.assign(set, { borderColor: colour('muted/12', 0, style), borderWidth: 1, order: 2, hover: false, pointHitRadius: 0 });
+    });
+  }
+
+  /* A drag along an axis chooses a stretch of it; a click there lets it go. */
+  function brushTo(figure, chart, from, to) {
+    const last = figure.kiln.source.kiln.categories.length - 1;
+    const axis = Math.min(Math.max(Math.round(chart.scales.x.getValueForPixel(from.x)), 0), last);
+    if (Math.abs(chart.scales.x.getPixelForValue(axis) - from.x) > 40) return;
+    const ends = [from.y, to.y].map((y) => Math.min(Math.max(chart.scales.y.getValueForPixel(y), 0), 1));
+    if (Math.abs(to.y - from.y) < 6) delete figure.kiln.brush[axis];
+    else figure.kiln.brush[axis] = [Math.min(...ends), Math.max(...ends)];
+    redraw(figure);
+  }
+
+  /* What stands at a share of an axis. */
+  function valueAt(category, share) {
+    const { least, most, logarithmic } = category;
+    if (least === undefined) return `${Math.round(100 * share)} %`;
+    return format(logarithmic ? least * Math.pow(most / least, share) : least + (most - least) * share);
+  }
+
+  function slider(figure, axis, end) {
+    const category = figure.kiln.source.kiln.categories[axis], now = figure.kiln.brush[axis] || [0, 1];
+    const input = document.createElement('input');
+    Object.assign(input, { type: 'range', min: 0, max: 1, step: 0.01, value: now[end] });
+    input.dataset.what = `brush ${axis} ${end}`;
+    input.setAttribute('aria-label', `${category.name}, ${end ? 'at most' : 'at least'}`);
+    input.setAttribute('aria-valuetext', valueAt(category, now[end]));
+    input.addEventListener('input', () => {
+      const range = [...(figure.kiln.brush[axis] || [0, 1])];
+      range[end] = +input.value;
+      range[1 - end] = end ? Math.min(range[0], range[1]) : Math.max(range[0], range[1]);
+      if (range[0] <= 0 && range[1] >= 1) delete figure.kiln.brush[axis];
+      else figure.kiln.brush[axis] = range;
+      redraw(figure);
+    });
+    return input;
+  }
+
+  /* The same choice for the keyboard: two sliders an axis, and how many lines are left. */
+  function drawBrushes(figure) {
+    const categories = figure.kiln.source.kiln.categories;
+    if (!categories) return;
+    let box = figure.querySelector('.brushes');
+    if (!box) {
+      box = document.createElement('div');
+      box.className = 'brushes';
+      figure.querySelector('.plot').after(box);
+      categories.forEach((category, axis) => {
+        const set = document.createElement('fieldset'), legend = document.createElement('legend');
+        legend.textContent = category.name;
+        set.append(legend, slider(figure, axis, 0), slider(figure, axis, 1), document.createElement('output'));
+        box.append(set);
+      });
+      const count = document.createElement('p');
+      count.setAttribute('role', 'status');
+      box.append(count);
+    }
+    categories.forEach((category, axis) => {
+      const set = box.children[axis], now = figure.kiln.brush[axis] || [0, 1];
+      set.querySelectorAll('input').forEach((input, end) => {
+        input.value = now[end];
+        input.setAttribute('aria-valuetext', valueAt(category, now[end]));
+      });
+      set.querySelector('output').textContent = figure.kiln.brush[axis] ? now.map((v) => valueAt(category, v)).join(' to ') : 'all';
+    });
+    const lines = figure.kiln.chart.data.datasets, left = lines.filter((set) => matches(figure, set.data)).length;
+    box.lastChild.textContent = left === lines.length ? `all ${left} configurations` : `${left} of ${lines.length} configurations`;
   }
 
   /* ---- legend and buttons ---- */
@@ -340,7 +436,17 @@
       b.dataset.what = 'scale ' + axis;
       legend.append(b);
     });
-    if (Object.keys(range).length) {
+    const units = source.kiln.units;
+    if (units) {
+      const b = button(`x ${units[figure.kiln.unit]}`, 'what the x axis counts', () => {
+        figure.kiln.unit = (figure.kiln.unit + 1) % units.length;
+        delete range.x;
+        redraw(figure);
+      });
+      b.dataset.what = 'units';
+      legend.append(b);
+    }
+    if (Object.keys(range).length || Object.keys(figure.kiln.brush).length) {
       const b = button('Show all', 'undo the zoom (or press 0)', () => showAll(figure));
       b.dataset.what = 'all';
       legend.append(b);
@@ -399,6 +505,7 @@
       figure.kiln.chart = new Chart(figure.querySelector('canvas'), config);
     }
     drawLegend(figure);
+    drawBrushes(figure);
   }
 
   function setUp(figure) {
@@ -408,7 +515,7 @@
       return;
     }
     const source = JSON.parse(figure.querySelector('script').textContent);
-    figure.kiln = { source, chart: null, hidden: new Set(source.kiln.hidden || []), types: {}, range: {} };
+    figure.kiln = { source, chart: null, hidden: new Set(source.kiln.hidden || []), types: {}, range: {}, unit: 0, brush: {} };
     redraw(figure);
     const canvas = figure.querySelector('canvas');
     canvas.addEventListener('keydown', (event) => onKey(figure, event));

@@ -29,6 +29,14 @@ static json_t *category(const char *name, const char *low, const char *high)
     return o;
 }
 
+/* What the numbers along an axis are. */
+static void add_scale(json_t *category_json, double least, double most, bool logarithmic)
+{
+    json_object_set_new(category_json, "least", chart_number(least));
+    json_object_set_new(category_json, "most", chart_number(most));
+    json_object_set_new(category_json, "logarithmic", json_boolean(logarithmic));
+}
+
 static void add_text(json_t *texts, const char *name, const char *value)
 {
     char text[256];
@@ -75,14 +83,18 @@ static void write_figure(const struct report *r, const struct axis *axes, size_t
     }
     for (size_t i = 0; i < count; i++) {
         size_t last = axes[i].count - 1;
-        json_array_append_new(
-            categories,
+        json_t *o =
             axes[i].numbers ? category(axes[i].key, html_number(axes[i].values[0], 4, a),
                                        html_number(axes[i].values[last], 4, b))
-                            : category(axes[i].key, axes[i].texts[0], axes[i].texts[last]));
+                            : category(axes[i].key, axes[i].texts[0], axes[i].texts[last]);
+        if (axes[i].numbers)
+            add_scale(o, axes[i].values[0], axes[i].values[last], axes[i].logarithmic);
+        json_array_append_new(categories, o);
     }
-    json_array_append_new(categories, category("accuracy (%)", html_number(100 * low, 4, a),
-                                               html_number(100 * high, 4, b)));
+    json_t *accuracy = category("accuracy (%)", html_number(100 * low, 4, a),
+                                html_number(100 * high, 4, b));
+    add_scale(accuracy, 100 * low, 100 * high, false);
+    json_array_append_new(categories, accuracy);
     /* The best are drawn last, on top. */
     for (size_t g = r->group_count; g-- > 0;) {
         if (!r->groups[g].accuracy.n)
@@ -97,7 +109,8 @@ static void write_figure(const struct report *r, const struct axis *axes, size_t
         snprintf(left_out, sizeof left_out, "%zu without a result are left out. ", without);
     snprintf(notes, sizeof notes,
              "%zu configurations, a line each, the stronger its colour the better; mean over their "
-             "seeds. %sAxes that span a factor of 4 are logarithmic.", lines, left_out);
+             "seeds. %sAxes that span a factor of 4 are logarithmic. Drag along an axis, or move "
+             "its sliders, to choose lines.", lines, left_out);
     const struct figure f = {"fig-parallel", "Parallel coordinates", takeaway,
                              "Parallel coordinates: a line for each configuration over all "
                              "settings that vary and the accuracy.", notes};

@@ -52,6 +52,56 @@ static void add_curve(json_t *chart, const struct curve *c, const char *role, co
     chart_add(chart, role, key, key, number, c->x, c->mean, c->n, 0);
 }
 
+/* Steps and training seconds of one epoch of a group; NaN where its runs do not tell. */
+static void epoch_lengths(const struct report *r, const struct report_group *g, double *steps,
+                          double *seconds)
+{
+    double sum = 0, step = 0, epoch = 0;
+    size_t n = 0;
+    for (size_t i = 0; i < g->count; i++) {
+        const struct series *s = series_find(&r->runs[g->runs[i]].series, "perf/step_seconds");
+        for (size_t k = 0; s && k < s->count; k++) {
+            if (isfinite(s->value[k])) {
+                sum += s->value[k];
+                n++;
+            }
+        }
+        if (s && s->count && s->epoch[s->count - 1] > epoch) {
+            step = s->step[s->count - 1];
+            epoch = s->epoch[s->count - 1];
+        }
+    }
+    *steps = epoch > 0 ? step / epoch : (double)NAN;
+    *seconds = n && epoch > 0 ? *steps * sum / (double)n : (double)NAN;
+}
+
+/* What the x axis can be counted in, and each data set's factors, as web/page.js wants them.
+ * Colours tell which group a data set is of. */
+static void add_units(json_t *chart, const struct report *r)
+{
+    double steps[REPORT_CURVES], seconds[REPORT_CURVES], longest = 0;
+    size_t i;
+    json_t *set, *kiln = json_object_get(chart, "kiln");
+    for (size_t g = 0; g < r->shown; g++) {
+        epoch_lengths(r, &r->groups[g], &steps[g], &seconds[g]);
+        if (!isfinite(steps[g]) || !isfinite(seconds[g]))
+            return;
+        longest = fmax(longest, seconds[g] * report_first(r, &r->groups[g])->summary.epoch);
+    }
+    const double unit = longest > 7200 ? 3600 : longest > 240 ? 60 : 1;
+    json_object_set_new(kiln, "units",
+                        json_pack("[s, s, s]", "epochs", "steps",
+                                  unit == 1    ? "seconds of training"
+                                  : unit == 60 ? "minutes of training"
+                                               : "hours of training"));
+    json_array_foreach(json_object_get(json_object_get(chart, "data"), "datasets"), i, set) {
+        size_t g = (size_t)json_integer_value(json_object_get(set, "colour")) - 1;
+        g = r->shown == 1 ? 0 : g;
+        json_object_set_new(set, "per", json_pack("[i, o, o]", 1, chart_number(steps[g]),
+                                                  chart_number(seconds[g] / unit)));
+    }
+}
+
 static size_t raw_curves(const struct report *r)
 {
     size_t runs = 0;
@@ -159,6 +209,7 @@ static void write_loss(const struct report *r, FILE *out)
     snprintf(alt, sizeof alt, "Line chart of the loss over epochs, training and %s images.",
              r->measure.images);
     const struct figure f = {"fig-loss", "Loss", takeaway, alt, notes};
+    add_units(chart, r);
     figure_write(out, r, &f, chart);
     json_decref(chart);
 }
@@ -181,6 +232,7 @@ static void write_accuracy(const struct report *r, FILE *out)
     snprintf(alt, sizeof alt, "Line chart of the accuracy over epochs, training and %s images.",
              r->measure.images);
     const struct figure f = {"fig-accuracy", "Accuracy", takeaway, alt, notes};
+    add_units(chart, r);
     figure_write(out, r, &f, chart);
     json_decref(chart);
 }
@@ -209,6 +261,7 @@ static void write_rate(const struct report *r, FILE *out)
     make_notes(r, "The rate of each step, the same for all seeds.", notes);
     const struct figure f = {"fig-rate", "Learning rate", takeaway,
                              "Line chart of the learning rate over epochs.", notes};
+    add_units(chart, r);
     figure_write(out, r, &f, chart);
     json_decref(chart);
 }
@@ -246,6 +299,7 @@ static void write_speed(const struct report *r, FILE *out)
     make_notes(r, "Images of a batch over the mean time of its step; evaluation left out.", notes);
     const struct figure f = {"fig-speed", "Speed", takeaway,
                              "Line chart of training images per second over epochs.", notes};
+    add_units(chart, r);
     figure_write(out, r, &f, chart);
     json_decref(chart);
 }

@@ -1,6 +1,8 @@
 """browser.py - a headless Chromium for the tests of pages, or a loud skip without one."""
+import json
 import os
 import shutil
+import subprocess
 import sys
 import time
 
@@ -53,6 +55,26 @@ class Page(harness.Case):
     def tearDownClass(cls):
         cls.browser.quit()
 
+    def serve(self, folder="."):
+        """Starts kiln serve on a free port; ends it with the test. Returns its address."""
+        self.server = subprocess.Popen(
+            [harness.KILN, "serve", folder, "--port", "0", "--json"], cwd=self.folder, text=True,
+            env=harness.clean_environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        self.addCleanup(self.stop_server)
+        text = ""
+        while not text.endswith("}\n"):
+            line = self.server.stdout.readline()
+            if not line:
+                harness.skip("kiln serve does not start: " + self.server.stderr.read())
+            text += line
+        return json.loads(text)["url"]
+
+    def stop_server(self):
+        self.server.kill()
+        self.server.wait()
+        self.server.stdout.close()
+        self.server.stderr.close()
+
     def js(self, code, *arguments):
         return self.browser.execute_script(code, *arguments)
 
@@ -66,7 +88,6 @@ class Page(harness.Case):
 
     def requests(self):
         """Addresses that were asked for since the last call."""
-        import json
         events = [json.loads(e["message"])["message"] for e in
                   self.browser.get_log("performance")]
         return [e["params"]["request"]["url"] for e in events

@@ -1,9 +1,15 @@
 """test_pages.py - the report as a browser shows it: drawn, hovered, clicked, zoomed, typed at."""
+import pathlib
+import sys
+
 import browser
 import harness
 from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "support"))
+from png import read_png  # noqa: E402
 
 NASTY = "\"><img src=x onerror=alert(1)> ' 🔥"
 
@@ -42,7 +48,8 @@ class Report(browser.Page):
 
     def test_seeds__drawn_hovered_toggled_zoomed(self):
         self.seeds()
-        self.assertEqual(self.requests(), [(self.folder / "page.html").as_uri()])
+        self.assertEqual([u for u in self.requests() if not u.startswith("data:")],
+                         [(self.folder / "page.html").as_uri()])
         for figure in ("#fig-loss", "#fig-accuracy", "#fig-rate", "#fig-speed"):
             self.assertGreater(self.ink(figure), 20, figure)
         self.assertEqual(self.js("return document.querySelectorAll('main img').length"), 0)
@@ -127,6 +134,82 @@ class Report(browser.Page):
         for figure in ("#fig-optimum", "#fig-parallel"):
             self.assertGreater(self.ink(figure), 20, figure)
         self.picture("sweep")
+        self.brush()
+        self.assert_quiet()
+
+    def brushed(self):
+        """What is said of the choice, and how many lines do not step back."""
+        return self.js("""
+            const figure = document.querySelector('#fig-parallel');
+            return [figure.querySelector('.brushes p').textContent,
+                    figure.kiln.chart.data.datasets.filter((d) => d.hover !== false).length];""")
+
+    def brush(self):
+        """Chooses lines of the parallel coordinates by the keyboard, then by dragging."""
+        self.assertEqual(self.brushed(), ["all 8 configurations", 8])
+        least = self.browser.find_element(
+            By.CSS_SELECTOR, "#fig-parallel input[aria-label='batch, at least']")
+        self.js("arguments[0].scrollIntoView({block: 'center', behavior: 'instant'})", least)
+        least.send_keys(Keys.END)  # batch 64 alone
+        self.assertEqual(self.brushed(), ["4 of 8 configurations", 4])
+        self.assertEqual(least.get_attribute("aria-valuetext"), "64")
+        self.picture("brushed")
+        self.browser.find_element(By.XPATH, "//*[@id='fig-parallel']//button[.='Show all']").click()
+        self.assertEqual(self.brushed(), ["all 8 configurations", 8])
+        canvas = self.canvas("#fig-parallel")
+        # The upper half of the axis lr: 0.1 and 0.2 of 0.025 ... 0.2, each with two batches.
+        x, top, middle = self.js("""
+            const chart = document.querySelector('#fig-parallel').kiln.chart, {x, y} = chart.scales;
+            const names = document.querySelector('#fig-parallel').kiln.source.kiln.categories;
+            const box = chart.canvas.getBoundingClientRect();
+            return [x.getPixelForValue(names.findIndex((c) => c.name === 'lr')) - box.width / 2,
+                    y.getPixelForValue(1.02) - box.height / 2,
+                    y.getPixelForValue(0.5) - box.height / 2];""")
+        ActionChains(self.browser).move_to_element_with_offset(canvas, round(x), round(middle)) \
+            .click_and_hold().move_by_offset(0, round((top - middle) / 2)) \
+            .move_by_offset(0, round((top - middle) / 2)).release().perform()
+        self.until("a brush", lambda: self.brushed() == ["4 of 8 configurations", 4])
+
+    def test_units__of_the_x_axis_turn_from_epochs_to_steps_and_time(self):
+        self.train()
+        self.show("run")
+        last = "const c = document.querySelector('#fig-loss').kiln.chart;" \
+               "const p = c.data.datasets[0].data;" \
+               "return [c.options.scales.x.title.text, p[p.length - 1].x];"
+        title, epochs = self.js(last)
+        self.assertEqual(title, "epochs")
+        press = "//*[@id='fig-loss']//button[.='x %s']"
+        self.browser.find_element(By.XPATH, press % "epochs").click()
+        title, steps = self.js(last)
+        self.assertEqual(title, "steps")
+        self.assertAlmostEqual(steps, 10 * epochs, places=3)  # 10 steps an epoch
+        self.browser.find_element(By.XPATH, press % "steps").click()
+        title, seconds = self.js(last)
+        self.assertEqual(title, "seconds of training")
+        trained = [r["perf/step_seconds"] for r in self.records() if r["kind"] == "train"]
+        self.assertAlmostEqual(seconds / sum(trained), epochs / 3, places=2)
+        self.browser.find_element(By.XPATH, press % "seconds of training").click()
+        self.assertEqual(self.js(last), ["epochs", epochs])
+        self.assert_quiet()
+
+    def test_images__are_cut_out_of_the_one_picture(self):
+        self.train()
+        self.show("run")
+        cuts = self.browser.find_elements(By.CSS_SELECTOR, "#fig-hardest svg")
+        self.assertEqual(len(cuts), 24)
+        self.js("arguments[0].scrollIntoView({block: 'center', behavior: 'instant'})", cuts[0])
+        seen = []
+        picture = read_png((self.folder / "run/gallery.png").read_bytes())
+        for i in (0, 3):  # the middle of cell i, as the screen shows it
+            shown = read_png(cuts[i].screenshot_as_png)
+            height, width = len(shown), len(shown[0])
+            self.assertGreater(width, 40)
+            for y, x in ((8, 8), (16, 20), (24, 5)):
+                seen.append(shown[height * (2 * y + 1) // 64][width * (2 * x + 1) // 64])
+                wanted = picture[y][32 * i + x]
+                self.assertLess(max(abs(a - b) for a, b in zip(seen[-1], wanted)), 12)
+        self.assertGreater(len(set(seen)), 2)
+        self.assertRegex(cuts[0].get_attribute("aria-label"), r"^.+, taken for .+ \(.+ %\)$")
         self.assert_quiet()
 
     def test_narrow_window__nothing_is_wider_than_it(self):
@@ -147,27 +230,6 @@ class Live(browser.Page):
         super().setUp()
         self.browser.get("about:blank")  # the page of the test before misses its server
         self.browser.get_log("browser")
-
-    def serve(self):
-        import json
-        import subprocess
-        self.server = subprocess.Popen(
-            [harness.KILN, "serve", ".", "--port", "0", "--json"], cwd=self.folder, text=True,
-            env=harness.clean_environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-        self.addCleanup(self.stop)
-        text = ""
-        while not text.endswith("}\n"):
-            line = self.server.stdout.readline()
-            if not line:
-                harness.skip("kiln serve does not start: " + self.server.stderr.read())
-            text += line
-        return json.loads(text)["url"]
-
-    def stop(self):
-        self.server.kill()
-        self.server.wait()
-        self.server.stdout.close()
-        self.server.stderr.close()
 
     def count(self, figure):
         """Points of the figure's first curve."""
