@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
-"""overhead.py - what is spent between the steps of a run: records, heartbeats, the progress line.
+"""overhead.py - what is spent between the steps of runs: records, heartbeats, the progress line.
 
 usage: overhead.py RUN...
 
-Each record of a step says when it was written (t) and how long its step took; what lies between
-two records besides the step is overhead. Pairs with an evaluation, a checkpoint or a hash of the
-weights between them are left out.
+The record of a step says when it was written (t, in milliseconds) and how long the step took. Over
+a stretch of steps without evaluation, checkpoint or hash of the weights, what the clock moved on
+beyond the steps is overhead; the clock's rounding makes that uncertain by a millisecond a stretch.
 """
 import json
 import pathlib
@@ -13,33 +13,42 @@ import statistics
 import sys
 
 
-def gaps(run):
-    """(overhead, step) in seconds of each pair of neighbouring steps."""
-    found, before = [], None
+def stretches(run):
+    """Lists of records of steps in a row."""
+    found = [[]]
     for line in (pathlib.Path(run) / "metrics.jsonl").read_text().splitlines():
         record = json.loads(line)
-        if record["kind"] != "train":
-            before = None
-            continue
-        seconds = record["perf/step_seconds"]
-        if before is not None and record["t"] > before:
-            found.append((record["t"] - before - seconds, seconds))
-        before = record["t"]
-    return found
+        if record["kind"] == "train" and (not found[-1] or record["t"] > found[-1][-1]["t"]):
+            found[-1].append(record)
+        else:
+            found.append([record] if record["kind"] == "train" else [])
+    return [s for s in found if len(s) > 1]
+
+
+def measure(run):
+    """Steps, and of their time in per cent: the overhead, and how uncertain that is."""
+    whole = steps = overhead = 0
+    parts = stretches(run)
+    if not parts:
+        sys.exit(f"overhead.py: '{run}' has no two steps in a row")
+    for part in parts:
+        seconds = sum(r["perf/step_seconds"] for r in part[1:])
+        overhead += part[-1]["t"] - part[0]["t"] - seconds
+        whole += seconds
+        steps += len(part) - 1
+    return steps, 100 * overhead / whole, 100 * 1e-3 * len(parts) / whole
 
 
 def main():
     if len(sys.argv) < 2:
         sys.exit(__doc__)
+    shares = []
     for run in sys.argv[1:]:
-        pairs = gaps(run)
-        if not pairs:
-            sys.exit(f"overhead.py: '{run}' has no two steps in a row")
-        over = sorted(1e6 * o for o, _ in pairs)
-        share = sum(o for o, _ in pairs) / sum(s for _, s in pairs)
-        print(f"{run}: n = {len(over)} steps of {1e3 * statistics.median(s for _, s in pairs):.1f} "
-              f"ms (median); between them {statistics.median(over):.0f} us (median, "
-              f"{over[0]:.0f} to {over[-1]:.0f}), in all {100 * share:.4f} % of the steps")
+        steps, share, doubt = measure(run)
+        shares.append(share)
+        print(f"{run}: {share:.3f} % +- {doubt:.3f} of {steps} steps")
+    print(f"n = {len(shares)} runs: median {statistics.median(shares):.3f} %, "
+          f"{min(shares):.3f} to {max(shares):.3f}")
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 
 #include "base/log.h"
 #include "cli/cli.h"
+#include "cli/signals.h"
 #include "cli/waiting.h"
 
 extern const struct command command_train, command_resume, command_sweep, command_find_lr,
@@ -54,8 +55,10 @@ static int run_command(int argc, char **argv)
     if (status == 0 && help) {
         help_command(inv.command, stdout);
     } else if (status == 0) {
-        if (inv.command->common & COMMON_CONFIG)
+        if (inv.command->common & COMMON_CONFIG) {
+            signals_ignore_pipe();
             waiting_shorten(argv);
+        }
         if (inv.common.quiet)
             log_set_level(LOG_QUIET);
         status = inv.command->run(&inv, &e);

@@ -32,6 +32,14 @@ void signals_install(void)
     action.sa_handler = ask;
     for (size_t i = 0; i < sizeof asking / sizeof asking[0]; i++)
         sigaction(asking[i], &action, NULL);
+    signals_ignore_pipe();
+}
+
+void signals_ignore_pipe(void)
+{
+    struct sigaction action;
+    memset(&action, 0, sizeof action);
+    sigemptyset(&action.sa_mask);
     action.sa_handler = SIG_IGN;
     sigaction(SIGPIPE, &action, NULL);
 }

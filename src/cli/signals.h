@@ -10,6 +10,9 @@
 
 void signals_install(void);
 
+/* SIGPIPE alone, from the first word on: what is said while images load has readers too. */
+void signals_ignore_pipe(void);
+
 /* 0, or the number of the signal that came first. The recorder (sweep/recorder.h) asks for an end
  * through the same flag. */
 volatile sig_atomic_t *signals_flag(void);
