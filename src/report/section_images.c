@@ -60,11 +60,11 @@ static const struct report_run *choose(const struct report *r)
 static const char *percent(double share, char text[32])
 {
     if (share > 0 && share < 0.0005)
-        snprintf(text, 32, "< 0.1 %%");
+        snprintf(text, 32, "< 0.1\u00a0%%");
     else if (share < 0.1)
-        snprintf(text, 32, "%.1f %%", 100 * share);
+        snprintf(text, 32, "%.1f\u00a0%%", 100 * share);
     else
-        snprintf(text, 32, "%.*f %%", share > 0.99 && share < 1 ? 1 : 0,
+        snprintf(text, 32, "%.*f\u00a0%%", share > 0.99 && share < 1 ? 1 : 0,
                  100 * fmin(share, share < 1 ? 0.999 : 1));
     return text;
 }

@@ -156,9 +156,13 @@ static void add_fit(json_t *chart, const struct optima *o, const struct family *
     snprintf(label, sizeof label, "%s, fitted", key);
     chart_add(chart, "fit", label, key, colour, x, y, POINTS, 0);
     snprintf(label, sizeof label, "%s, optimum", key);
-    const double ends[] = {exp2(f->optimum.interval.low), exp2(f->optimum.interval.high)};
+    /* Drawn no further than a factor of 2 beyond what was tried: the table has all of it. */
+    const double least_tried = o->axis.values[0] / 2;
+    const double most_tried = o->axis.values[o->axis.count - 1] * 2;
+    const double ends[] = {fmax(exp2(f->optimum.interval.low), least_tried),
+                           fmin(exp2(f->optimum.interval.high), most_tried)};
     const double height[] = {p->y, p->y}, least = exp2(p->x);
-    if (!isnan(ends[0]))
+    if (!isnan(f->optimum.interval.low))
         chart_add(chart, "interval", label, key, colour, ends, height, 2, 0);
     chart_add(chart, "optimum", label, key, colour, &least, height, 1, 0);
 }

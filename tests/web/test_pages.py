@@ -209,7 +209,7 @@ class Report(browser.Page):
                 wanted = picture[y][32 * i + x]
                 self.assertLess(max(abs(a - b) for a, b in zip(seen[-1], wanted)), 12)
         self.assertGreater(len(set(seen)), 2)
-        self.assertRegex(cuts[0].get_attribute("aria-label"), r"^.+, taken for .+ \(.+ %\)$")
+        self.assertRegex(cuts[0].get_attribute("aria-label"), r"^.+, taken for .+ \(.+\s%\)$")
         self.assert_quiet()
 
     def test_narrow_window__nothing_is_wider_than_it(self):
