@@ -30,7 +30,7 @@ struct scale {
 
 static const struct scale scales[STUDY_SCALES] = {
     [STUDY_TINY] = {2, "256", "500", "200", "16", "40", "2", "20", 20, "1"},
-    [STUDY_SMALL] = {3, "1000", "1500", "500", "16", "60", "4", "30", 20, "0.5"},
+    [STUDY_SMALL] = {3, "2000", "1200", "400", "16", "30", "4", "30", 20, "0.5"},
     [STUDY_PAPER] = {5, "5000", "4000", "1500", "32", "100", "4", "30", 20, "0.5"},
 };
 
@@ -401,6 +401,8 @@ static const char *const caveats[] = {
     "Above the limit nothing need diverge in a network: curvature falls again along the direction "
     "that oscillates (self-stabilisation), which is why sharpness hovers.",
     "With mini-batches there is no one threshold: batch size and momentum move it.",
+    "With momentum few images are soon learnt by heart, and sharpness falls: the claim about that "
+    "optimiser then stays open.",
     "The eigenvalues of networks with ReLU are measured with differences in single precision, "
     "over distances that cross kinks; the smooth network at the edge has none.",
     NULL,
