@@ -28,8 +28,8 @@
 enum { LANES = 8 };
 
 /* What a convolution's algorithm is chosen by, for one tier and precision on one core:
- * multiply-adds a second of the products, and lines (kernels/layout.h) a second that Winograd
- * transforms. */
+ * multiply-adds a second of the products, and lines (kernels/layout.h) a second that are read or
+ * written around them. */
 struct conv_rates {
     double gather, outer;         /* direct: forward and backward-data; backward-weights */
     double product, product_outer; /* the same of Winograd, between its transforms */

@@ -100,6 +100,27 @@ static bool has_layer(const struct graph *g, const struct word *name)
     return false;
 }
 
+/* Whether the backend has kernels of the algorithm at all: every one of them can compute the
+ * plainest convolution with a 3x3 filter. */
+static bool is_available(struct backend *b, int algorithm)
+{
+    const struct conv_shape plain = {.c = 32, .h = 8, .w = 8, .k = 32, .p = 8, .q = 8,
+                                     .r = 3, .s = 3, .stride = 1, .pad = 1};
+    return b->ops->conv_predict(b, 1, &plain, CONV_FORWARD, algorithm) >= 0;
+}
+
+static int check_available(struct backend *b, const int *wanted, int count, struct err *e)
+{
+    for (int i = 0; i < count; i++)
+        if (wanted[i] != AUTO && !is_available(b, wanted[i]))
+            return err_set(e, EXIT_USAGE,
+                           "convolution: tier %s has no kernels of %s in %s; results would not be "
+                           "those that were asked for", tier_name(b->tier),
+                           b->ops->conv_algorithm_name(b, wanted[i]),
+                           precision_name(b->precision));
+    return 0;
+}
+
 int convolutions_check(const struct graph *g, struct backend *b, const char *text, struct err *e)
 {
     struct word rest = {text, strlen(text)}, entry, layer, names, bad;
@@ -119,6 +140,8 @@ int convolutions_check(const struct graph *g, struct backend *b, const char *tex
                            "convolution: '%.*s' names %d algorithms where one, or three for "
                            "forward/backward-data/backward-weights, were expected",
                            (int)names.length, names.text, count);
+        if (check_available(b, wanted, count, e))
+            return -1;
     }
     return 0;
 }

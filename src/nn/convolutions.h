@@ -1,7 +1,8 @@
 /* convolutions.h - which algorithm computes which convolution, as text.
  *
  *      auto                                      the backend chooses
- *      winograd4                                 this one wherever it can, direct elsewhere
+ *      winograd4                                 this one wherever it can (not a 1x1 filter, say),
+ *                                                direct elsewhere
  *      direct, layer1.conv:auto                  direct everywhere but in one layer
  *      conv1:winograd4/direct/winograd3          a layer's forward, backward-data, backward-weights
  *
@@ -22,7 +23,9 @@ enum { CONVOLUTIONS_TEXT = 8192 };
 void convolutions_wanted(struct backend *b, const char *text, const char *layer,
                          int wanted[CONV_PASSES]);
 
-/* Checks the text: form, names of layers and of algorithms. Fails with EXIT_USAGE. */
+/* Checks the text: form, names of layers and of algorithms, and that the backend has kernels of
+ * these at all: without them a run would differ from the one that recorded the text, and nothing
+ * would say so. Fails with EXIT_USAGE. */
 int convolutions_check(const struct graph *g, struct backend *b, const char *text, struct err *e);
 
 #endif

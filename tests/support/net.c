@@ -56,9 +56,11 @@ void net_fill_input(struct net *net, uint64_t seed)
     free(values);
 }
 
-static void open_backend(struct net *net, enum precision precision, enum tier tier)
+static void open_backend(struct net *net, enum precision precision, enum tier tier,
+                         const char *convolution)
 {
-    const struct backend_options o = {.tier = tier, .precision = precision, .threads = 2};
+    const struct backend_options o = {.tier = tier, .precision = precision, .threads = 2,
+                                      .convolution = convolution};
     struct err e = {.text = ""};
     net->backend = backend_cpu_new(&o, &e);
     if (!net->backend)
@@ -83,9 +85,16 @@ static void open_model(struct net *net, int batch, uint64_t seed)
 void net_open(struct net *net, const char *text, int side, int batch, enum precision precision,
               enum tier tier, uint64_t seed)
 {
+    net_open_taking(net, text, side, batch, precision, tier, seed, "auto");
+}
+
+void net_open_taking(struct net *net, const char *text, int side, int batch,
+                     enum precision precision, enum tier tier, uint64_t seed,
+                     const char *convolution)
+{
     const struct graph_options o = {.input = {3, side, side}, .classes = NET_CLASSES, .width = 1};
     struct err e = {.text = ""};
-    open_backend(net, precision, tier);
+    open_backend(net, precision, tier, convolution);
     if (graph_parse(&net->graph, &net->arena, "test.net", text, &o, &e))
         fail_msg("%s", e.text);
     open_model(net, batch, seed);
@@ -96,7 +105,7 @@ void net_open_zoo(struct net *net, const char *name, double width, int batch,
 {
     const struct graph_options o = {.input = {3, 32, 32}, .classes = NET_CLASSES, .width = width};
     struct err e = {.text = ""};
-    open_backend(net, precision, tier);
+    open_backend(net, precision, tier, "auto");
     if (graph_load(&net->graph, &net->arena, name, &o, &e))
         fail_msg("%s", e.text);
     open_model(net, batch, seed);

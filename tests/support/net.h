@@ -21,6 +21,10 @@ struct net {
  * precision (rounded) and for the first images of every batch size. */
 void net_open(struct net *net, const char *text, int side, int batch, enum precision precision,
               enum tier tier, uint64_t seed);
+/* The same with algorithms of convolutions other than auto (nn/convolutions.h). */
+void net_open_taking(struct net *net, const char *text, int side, int batch,
+                     enum precision precision, enum tier tier, uint64_t seed,
+                     const char *convolution);
 /* The same for a network of the zoo, for 32x32 images. */
 void net_open_zoo(struct net *net, const char *name, double width, int batch,
                   enum precision precision, enum tier tier, uint64_t seed);

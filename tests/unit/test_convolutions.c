@@ -76,6 +76,27 @@ static void test_convolutions__refuses_what_it_does_not_know(void **state)
     expect_refusal("", "'' is no algorithm");
 }
 
+/* The tiny network in bf16, where tier avx2 has neither Winograd nor tiles. A shape that an
+ * available algorithm cannot compute is no reason to refuse: see conv1 above. */
+static void test_convolutions__refuses_what_the_tier_lacks(void **state)
+{
+    (void)state;
+    if (!tier_available(TIER_AVX2)) {
+        print_message("skipped: this machine has not avx2\n");
+        skip();
+    }
+    config.isa = TIER_AVX2;
+    config.precision = PRECISION_FP32;
+    expect_refusal("amx", "tier avx2 has no kernels of amx in fp32");
+    config.precision = PRECISION_BF16;
+    expect_refusal("conv2:direct/winograd4/direct",
+                   "tier avx2 has no kernels of winograd4 in bf16");
+    strcpy(config.convolutions_recorded, "conv1:direct, conv2:amx, head:direct");
+    expect_refusal("auto", "no kernels of amx");
+    config.convolutions_recorded[0] = 0;
+    expect_plan("direct", "conv1:direct, conv2:direct, head:direct");
+}
+
 static void hash_of_run(const char *checkpoints, const char *from, char hash[65])
 {
     const struct train_request r = {.config = &config, .images = &images,
@@ -126,6 +147,7 @@ int main(void)
         cmocka_unit_test_setup(test_convolutions__text_decides_what_a_plan_takes, start),
         cmocka_unit_test_setup(test_convolutions__what_was_recorded_wins, start),
         cmocka_unit_test_setup(test_convolutions__refuses_what_it_does_not_know, start),
+        cmocka_unit_test_setup(test_convolutions__refuses_what_the_tier_lacks, start),
         cmocka_unit_test_setup(test_convolutions__threads_and_resume_do_not_show, start),
     };
     return cmocka_run_group_tests(tests, tiny_group_start, tiny_group_end);

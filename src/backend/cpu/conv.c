@@ -29,6 +29,21 @@ double conv_products(const struct conv_shape *s)
     return (double)s->k * s->p * s->q * s->c * s->r * s->s;
 }
 
+static double inside(int outputs, int filter, int stride, int pad, int size)
+{
+    int count = 0;
+    for (int i = 0; i < outputs; i++)
+        for (int tap = 0; tap < filter; tap++)
+            count += i * stride + tap >= pad && i * stride + tap - pad < size;
+    return count;
+}
+
+double conv_taps_inside(const struct conv_shape *s)
+{
+    return inside(s->p, s->r, s->stride, s->pad, s->h) *
+           inside(s->q, s->s, s->stride, s->pad, s->w);
+}
+
 /* The choice. */
 
 static int algorithm_count(void)

@@ -31,6 +31,9 @@ static inline int conv_from(const struct conv_shape *s, enum conv_pass pass)
     return pass == CONV_BACKWARD_DATA ? s->k : s->c;
 }
 
+/* Taps that fall into the input, of all outputs together. */
+double conv_taps_inside(const struct conv_shape *s);
+
 /* Bytes of packed weights that gather from c channels into k, and where a panel of them begins. */
 static inline size_t conv_packed_size(const struct backend *b, int k, int c, int taps)
 {

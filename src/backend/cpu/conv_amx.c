@@ -32,17 +32,10 @@ static bool amx_supports(const struct cpu_backend *b, const struct conv_shape *s
 static double amx_seconds(const struct cpu_backend *b, int n, const struct conv_shape *s,
                           enum conv_pass pass)
 {
-    double inside_y = 0, inside_x = 0;
-    for (int y = 0; y < s->p; y++)
-        for (int r = 0; r < s->r; r++)
-            inside_y += y * s->stride + r >= s->pad && y * s->stride + r - s->pad < s->h;
-    for (int x = 0; x < s->q; x++)
-        for (int t = 0; t < s->s; t++)
-            inside_x += x * s->stride + t >= s->pad && x * s->stride + t - s->pad < s->w;
     double channels = (double)amx_lines(s->c) * amx_lines(s->k) * CHANNELS * CHANNELS;
     const struct conv_rates *rates = &b->rates;
     double rate = pass == CONV_BACKWARD_WEIGHTS ? rates->tiles_outer : rates->tiles;
-    return layout_blocks(n) * IMAGES * channels * inside_y * inside_x / rate;
+    return layout_blocks(n) * IMAGES * channels * conv_taps_inside(s) / rate;
 }
 
 /* Packing. */

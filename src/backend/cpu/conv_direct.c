@@ -213,11 +213,20 @@ static bool direct_supports(const struct cpu_backend *b, const struct conv_shape
     return true;
 }
 
+/* Products of taps that fall into the map, with whole lines of output channels; every line of the
+ * maps, once; and the gradient of the weights, which each lane writes and the tree reads, once for
+ * every 32 images: so a batch of any size takes the same algorithm. */
 static double direct_seconds(const struct cpu_backend *b, int n, const struct conv_shape *s,
                              enum conv_pass pass)
 {
-    return n * conv_products(s) /
-           (pass == CONV_BACKWARD_WEIGHTS ? b->rates.outer : b->rates.gather);
+    enum precision p = b->base.precision;
+    bool weights = pass == CONV_BACKWARD_WEIGHTS;
+    double c = layout_cblocks(p, s->c), k = layout_cblocks(p, s->k), cb = layout_cb(p);
+    double to = pass == CONV_BACKWARD_DATA ? c : k;
+    double products = n * conv_taps_inside(s) * to * cb * conv_from(s, pass);
+    double lines = n * (c * s->h * s->w + k * s->p * s->q) +
+                   (weights ? 2.0 * n / IMAGES * c * k * cb * conv_taps(s) : 0);
+    return products / (weights ? b->rates.outer : b->rates.gather) + lines / b->rates.lines;
 }
 
 static size_t direct_workspace(const struct cpu_backend *b, int n, const struct conv_shape *s,

@@ -19,9 +19,9 @@ static const struct conv_rates fp32[TIER_COUNT] = {
 /* Below avx512bf16 there is no Winograd in bf16. */
 static const struct conv_rates bf16[TIER_COUNT] = {
     [TIER_REF] = {1e9, 1e9, 1e9, 1e9, 1e7, 0, 0},
-    [TIER_AVX2] = {48e9, 30e9, 1e9, 1e9, 1e7, 0, 0},
-    [TIER_AVX512] = {53e9, 49e9, 1e9, 1e9, 1e7, 0, 0},
-    [TIER_AVX512BF16] = {105e9, 90e9, 105e9, 95e9, 5e8, 0, 0},
+    [TIER_AVX2] = {48e9, 30e9, 1e9, 1e9, 3e8, 0, 0},
+    [TIER_AVX512] = {53e9, 49e9, 1e9, 1e9, 3e8, 0, 0},
+    [TIER_AVX512BF16] = {105e9, 90e9, 110e9, 100e9, 3e8, 0, 0},
     [TIER_AMX] = {55e9, 50e9, 55e9, 50e9, 5e8, 1050e9, 800e9},
 };
 

@@ -383,8 +383,9 @@ static bool winograd_pools(const struct cpu_backend *b, const struct conv_shape 
     return pass != CONV_FORWARD || conv_algorithms[s->algorithm[pass]]->tile != 3;
 }
 
-/* Products at the rate of the products; and every line that a transform reads or writes, those of
- * dU once for every 32 images: so a batch of any size takes the same algorithm. */
+/* Products at the rate of the products; and every line that is written or read between and around
+ * them, those of dU and of a lane's dW once for every 32 images: so a batch of any size takes the
+ * same algorithm. */
 static double predict(const struct cpu_backend *b, int n, const struct conv_shape *s,
                       enum conv_pass pass, int most)
 {
@@ -397,11 +398,11 @@ static double predict(const struct cpu_backend *b, int n, const struct conv_shap
     double to = layout_cblocks(p, conv_to(s, pass)), from = layout_cblocks(p, conv_from(s, pass));
     double products = n * points * to * layout_cb(p) * conv_from(s, pass);
     double lines = n * (2 * points * from + (points + h * w) * to);
-    double transforms = weights ? (double)n / IMAGES * from * to * layout_cb(p) *
-                                      (WINOGRAD_FREQUENCIES + WINOGRAD_TAPS)
-                                : 0;
+    double sums = weights ? 2.0 * n / IMAGES * from * to * layout_cb(p) *
+                                (WINOGRAD_FREQUENCIES + WINOGRAD_TAPS)
+                          : 0;
     return products / (weights ? b->rates.product_outer : b->rates.product) +
-           (lines + transforms) / b->rates.lines;
+           (lines + sums) / b->rates.lines;
 }
 
 #define WINOGRAD(most)                                                                             \
