@@ -53,7 +53,7 @@ static const double RAMP_START = 0.005;
 static const double HIGH = 4;
 
 static const struct setup setups[STUDY_SCALES] = {
-    [STUDY_TINY] = {2, 0.2, "22", "128", "4", 0.08, 1.28},
+    [STUDY_TINY] = {3, 0.2, "22", "128", "4", 0.08, 1.28},
     [STUDY_SMALL] = {3, 0.4, "25", "256", "4", 0.08, 1.28},
     [STUDY_PAPER] = {5, 0.4, "25", "512", "4", 0.113, 0.453},
 };
