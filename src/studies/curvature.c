@@ -29,8 +29,8 @@ struct scale {
 };
 
 static const struct scale scales[STUDY_SCALES] = {
-    [STUDY_TINY] = {2, "256", "500", "200", "16", "40", "2", "20", 20, "1"},
-    [STUDY_SMALL] = {3, "2000", "1200", "400", "16", "30", "4", "30", 20, "0.5"},
+    [STUDY_TINY] = {2, "256", "500", "200", "16", "40", "2", "20", 20, "10"},
+    [STUDY_SMALL] = {3, "2000", "1200", "400", "16", "30", "4", "30", 20, "4"},
     [STUDY_PAPER] = {5, "5000", "4000", "1500", "32", "100", "4", "30", 20, "0.5"},
 };
 
@@ -130,8 +130,8 @@ static void predict(struct study_plan *p)
         .statement = "Without batch norm training breaks down when the rate reaches what the "
                      "curvature allows.",
         .formula = "lr largest eigenvalue = (2 + 2b) / (1 + 2b)",
-        .prediction = "At the last measurement before it loses half of what it had learnt or "
-                      "overflows, the largest eigenvalue over the limit is within 0.5 and 2.",
+        .prediction = "Where it loses half of what it had learnt or overflows, the largest "
+                      "eigenvalue, as last measured, over the limit is within 0.5 and 2.",
         .low = 0.5, .high = 2, .unit = "largest eigenvalue over limit",
         .falsified_by = "A breakdown far below the limit, or none far above it.",
         .condition = "a run without batch norm does not break down"});
@@ -292,6 +292,15 @@ static double value_before(const struct study_curve *c, double step)
     return value;
 }
 
+/* The learning rate at the last point of `measured` before `step`. */
+static double measured_rate(const struct study_curve *rate, const struct study_curve *measured,
+                            double step)
+{
+    const struct study_curve steps = {.step = measured->step, .value = measured->step,
+                                      .count = measured->count};
+    return value_before(rate, value_before(&steps, step) + 1);
+}
+
 static int draw_ramps(struct study_results *r, size_t normed, size_t bare, struct err *e)
 {
     json_t *figure = study_figure(r, &(struct study_axes){
@@ -346,15 +355,20 @@ static int see_stress(struct study_results *r, struct err *e)
     study_group(r, BARE, bare, SEEDS);
     const char *doubt = NULL;
     for (size_t k = 0; k < n; k++) {
-        struct study_curve largest, limit, rate;
+        struct study_curve largest, limit, rate, bare_rate;
         if (find_breakdown(r, normed[k], &with[k], e) ||
             find_breakdown(r, bare[k], &without[k], e) ||
             read_two(r, bare[k], "", "largest", &largest, "limit", &limit, e) ||
-            study_metric(r, normed[k], "train", "opt/lr", &rate, e))
+            study_metric(r, normed[k], "train", "opt/lr", &rate, e) ||
+            study_metric(r, bare[k], "train", "opt/lr", &bare_rate, e))
             return -1;
         if (isinf(without[k].rate))
             doubt = "a run without batch norm does not break down";
-        at[k] = value_before(&largest, without[k].step) / value_before(&limit, without[k].step);
+        /* The rate has grown since the measurement, and the limit has come down with it. */
+        at[k] = value_before(&largest, without[k].step) /
+                (value_before(&limit, without[k].step) * measured_rate(&bare_rate, &largest,
+                                                                       without[k].step) /
+                 without[k].rate);
         /* A run with batch norm that never breaks down holds out to its last rate at least. */
         times[k] = fmin(with[k].rate, value_before(&rate, INFINITY)) / without[k].rate;
         study_row(table, "sdd", "without batch norm", without[k].rate, at[k]);
@@ -429,8 +443,8 @@ const struct study study_curvature = {
             SHARED, "width", "0.0625", "train_count", "4096", "batch", "64", "epochs", "10",
             "probe_images", "256", "probe_iterations", "12", NULL},
         [STUDY_SMALL] = (const char *const[]){
-            SHARED, "width", "0.125", "batch", "128", "epochs", "6", "probe_images", "512",
-            "probe_iterations", "20", NULL},
+            SHARED, "width", "0.125", "train_count", "24000", "batch", "128", "epochs", "12",
+            "probe_images", "512", "probe_iterations", "20", NULL},
         [STUDY_PAPER] = (const char *const[]){
             SHARED, "epochs", "25", "probe_images", "5120", "probe_iterations", "40", NULL},
     },

@@ -212,7 +212,9 @@ static void ramp_records(const char *dir, const struct config *c, const char *la
     metrics_close(&f);
     open_records(&f, dir, "probes.jsonl");
     for (int i = 50; i <= 600; i += 50) {
-        double at = 10 * (1 + 2 * off) * seeded(c);
+        /* At the rate 0.2 the limit is 10 lr / 0.2 of what it is at the measurement. */
+        double lr = c->lr * pow(c->final_factor, i / 600.0);
+        double at = 10 * lr / 0.2 * (1 + 2 * off) * seeded(c);
         if (bare) {
             put_sharpness(&f, i, "", at, 5, 10, 1);
         } else {
