@@ -1,8 +1,9 @@
 /* err.c - see err.h. */
-#define _POSIX_C_SOURCE 200809L
+#define _GNU_SOURCE /* EDQUOT */
 #include "base/err.h"
 
 #include <ctype.h>
+#include <errno.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -30,6 +31,7 @@ int err_set(struct err *e, enum exit_code code, const char *format, ...)
     va_end(ap);
     memcpy(e->text, text, sizeof text);
     e->code = code;
+    e->no_room = false;
     return -1;
 }
 
@@ -50,6 +52,7 @@ int err_errno(struct err *e, enum exit_code code, int errno_value, const char *f
     }
     memcpy(e->text, text, sizeof text);
     e->code = code;
+    e->no_room = errno_value == ENOSPC || errno_value == EDQUOT;
     return -1;
 }
 
@@ -62,6 +65,8 @@ int err_prefix(struct err *e, const char *format, ...)
     va_start(ap, format);
     vsnprintf(prefix, sizeof prefix, format, ap);
     va_end(ap);
-    return err_set(e, e->code, "%s: %.*s", prefix, (int)(sizeof e->text - sizeof prefix - 3),
-                   e->text);
+    bool no_room = e->no_room;
+    err_set(e, e->code, "%s: %.*s", prefix, (int)(sizeof e->text - sizeof prefix - 3), e->text);
+    e->no_room = no_room;
+    return -1;
 }

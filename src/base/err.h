@@ -10,6 +10,8 @@
 #ifndef KILN_BASE_ERR_H
 #define KILN_BASE_ERR_H
 
+#include <stdbool.h>
+
 /* Exit codes of every kiln command; documented in the man page. */
 enum exit_code {
     EXIT_DONE = 0,
@@ -29,6 +31,7 @@ enum exit_code exit_code_of_signal(int signal_number);
 
 struct err {
     enum exit_code code;
+    bool no_room;         /* the disk or a quota is full, which may pass */
     char text[1024];
 };
 

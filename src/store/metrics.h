@@ -36,13 +36,15 @@ struct metrics {
 int metrics_open(struct metrics *m, const char *path, uint64_t last_step, struct err *e);
 
 /* Begins a record, adds members, ends and writes it. Keys are plain ASCII; a record that would not
- * fit into METRICS_LINE is our bug. */
+ * fit into METRICS_LINE is our bug. metrics_end returns 0; 1, with the cause in e, when the record
+ * waits for room on the disk (append.h); or -1. */
 void metrics_begin(struct metrics *m, const char *kind, uint64_t step, double epoch);
 void metrics_real(struct metrics *m, const char *key, double value);
 void metrics_integer(struct metrics *m, const char *key, int64_t value);
 void metrics_text(struct metrics *m, const char *key, const char *value);
 int metrics_end(struct metrics *m, struct err *e);
 
+/* Makes all records durable; -1 also if one still waits. */
 int metrics_sync(struct metrics *m, struct err *e);
 void metrics_close(struct metrics *m);
 

@@ -75,7 +75,7 @@ int table_open(struct table *t, const char *path, const char *const *columns, ui
     }
     if (append_open(&t->file, path, keep, e))
         return -1;
-    return keep ? 0 : append_add(&t->file, header, header_bytes, e);
+    return keep || append_add(&t->file, header, header_bytes, e) >= 0 ? 0 : -1;
 }
 
 int table_add(struct table *t, const double *values, struct err *e)
@@ -90,8 +90,12 @@ int table_add(struct table *t, const double *values, struct err *e)
         assert(used + 3 < ROW);
     }
     memcpy(row + used, "\r\n", 2);
-    if (append_add(&t->file, row, used + 2, e))
-        return -1;
+    int waits = append_add(&t->file, row, used + 2, e);
+    return waits ? waits : append_sync(&t->file, e);
+}
+
+int table_sync(struct table *t, struct err *e)
+{
     return append_sync(&t->file, e);
 }
 

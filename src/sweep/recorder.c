@@ -2,12 +2,15 @@
 #include "sweep/recorder.h"
 
 #include <assert.h>
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/clock.h"
 #include "base/file.h"
+#include "base/log.h"
 #include "sweep/gallery.h"
+#include "train/carry.h"
 #include "train/trainer.h"
 
 static const double HEARTBEAT = 5.0; /* seconds between two writings of status.json */
@@ -28,6 +31,43 @@ void recorder_fail(struct recorder *r, const struct err *e)
         *r->stop = STOP_RECORDS;
 }
 
+/* What could not be written: for want of room it waits (append.h) or is written anew soon (the
+ * status), and training goes on; otherwise the run ends. */
+static void unwritten(struct recorder *r, const struct err *e)
+{
+    if (!e->no_room) {
+        recorder_fail(r, e);
+        return;
+    }
+    if (!r->waiting)
+        log_warn("%s; training goes on, and what has to be recorded waits in memory for room",
+                 e->text);
+    r->waiting = true;
+}
+
+static bool is_waiting(const struct append *file)
+{
+    return file->fd >= 0 && file->waiting_bytes > 0;
+}
+
+static void see_room(struct recorder *r)
+{
+    if (!r->waiting || r->status_old || is_waiting(&r->metrics.file) || is_waiting(&r->probes.file) ||
+        is_waiting(&r->epochs.file))
+        return;
+    r->waiting = false;
+    log_warn("there is room again for '%s': everything so far is recorded", r->dir.path);
+}
+
+/* Everything that waits, into the files and onto the disk. */
+static int write_waiting(struct recorder *r, struct err *e)
+{
+    return metrics_sync(&r->metrics, e) || table_sync(&r->epochs, e) ||
+                   (r->probes.file.fd >= 0 && metrics_sync(&r->probes, e))
+               ? -1
+               : 0;
+}
+
 static int write_status(struct recorder *r, const char *state, struct err *e)
 {
     json_t *status = manifest_process();
@@ -39,6 +79,7 @@ static int write_status(struct recorder *r, const char *state, struct err *e)
     int rc = rundir_write_json(&r->dir, "status.json", status, e);
     json_decref(status);
     r->status_written = clock_seconds();
+    r->status_old = rc != 0;
     return rc;
 }
 
@@ -137,9 +178,11 @@ static void on_step(void *context, const struct step_event *event)
     metrics_real(m, "opt/weight_decay", event->weight_decay);
     metrics_real(m, "perf/step_seconds", event->seconds);
     if (metrics_end(m, &e))
-        recorder_fail(r, &e);
-    else if (clock_seconds() - r->status_written > HEARTBEAT && write_status(r, "running", &e))
-        recorder_fail(r, &e);
+        unwritten(r, &e);
+    else
+        see_room(r);
+    if (clock_seconds() - r->status_written > HEARTBEAT && write_status(r, "running", &e))
+        unwritten(r, &e);
 }
 
 static void on_hash(void *context, const struct hash_event *event)
@@ -151,7 +194,7 @@ static void on_hash(void *context, const struct hash_event *event)
     metrics_begin(&r->metrics, "hash", event->step, r->epoch);
     metrics_text(&r->metrics, "weights_hash", event->weights_hash);
     if (metrics_end(&r->metrics, &e))
-        recorder_fail(r, &e);
+        unwritten(r, &e);
 }
 
 static int add_epoch_record(struct metrics *m, const struct epoch_event *event, struct err *e)
@@ -187,8 +230,28 @@ static void on_epoch(void *context, const struct epoch_event *event)
     };
     static_assert(sizeof row / sizeof row[0] + 1 == sizeof epoch_columns / sizeof epoch_columns[0],
                   "a value for each column");
-    if (add_epoch_record(&r->metrics, event, &e) || table_add(&r->epochs, row, &e))
-        recorder_fail(r, &e);
+    if (add_epoch_record(&r->metrics, event, &e))
+        unwritten(r, &e);
+    if (table_add(&r->epochs, row, &e))
+        unwritten(r, &e);
+}
+
+/* What a resume from a checkpoint will want to find must be there before it. */
+static void on_carry(void *context, struct carry *carry)
+{
+    struct recorder *r = context;
+    struct err e;
+    if (r->failed || !write_waiting(r, &e))
+        return;
+    unwritten(r, &e);
+    carry->wait = e;
+}
+
+static void on_omission(void *context, const struct omission_event *event)
+{
+    (void)context;
+    log_warn("%s; training goes on without a checkpoint of step %" PRIu64, event->why->text,
+             event->step);
 }
 
 static void on_checkpoint(void *context, const struct checkpoint_event *event)
@@ -201,10 +264,8 @@ static void on_checkpoint(void *context, const struct checkpoint_event *event)
     metrics_begin(&r->metrics, "checkpoint", event->step, r->epoch);
     metrics_text(&r->metrics, "file", slash ? slash + 1 : event->path);
     metrics_integer(&r->metrics, "best", event->best);
-    /* What a resume from this checkpoint will want to find must be as durable as it. */
-    if (metrics_end(&r->metrics, &e) || metrics_sync(&r->metrics, &e) ||
-        (r->probes.file.fd >= 0 && metrics_sync(&r->probes, &e)))
-        recorder_fail(r, &e);
+    if (metrics_end(&r->metrics, &e))
+        unwritten(r, &e);
 }
 
 static void on_probe(void *context, const struct probe_event *event)
@@ -219,7 +280,7 @@ static void on_probe(void *context, const struct probe_event *event)
     for (int i = 0; i < event->count; i++)
         metrics_real(m, event->names[i], event->values[i]);
     if (metrics_end(m, &e))
-        recorder_fail(r, &e);
+        unwritten(r, &e);
 }
 
 static void on_outcomes(void *context, const struct outcomes_event *event)
@@ -238,7 +299,9 @@ struct observer recorder_observer(struct recorder *r)
         .step = on_step,
         .hash = on_hash,
         .epoch = on_epoch,
+        .carry = on_carry,
         .checkpoint = on_checkpoint,
+        .omission = on_omission,
         .probe = on_probe,
         .outcomes = on_outcomes,
     };
@@ -276,7 +339,7 @@ int recorder_end(struct recorder *r, const struct train_result *result, int exit
     r->step = result->steps;
     manifest_end_session(r->session, result, exit_status, sentence);
     json_object_set_new(r->manifest, "result", result_json(result));
-    if (r->metrics.file.fd >= 0 && metrics_sync(&r->metrics, e))
+    if (r->epochs.file.fd >= 0 && write_waiting(r, e))
         return -1;
     return rundir_write_json(&r->dir, "manifest.json", r->manifest, e) ||
                    write_status(r, r->failed ? "failed" : state, e)

@@ -1,8 +1,10 @@
 /* recorder.h - writes what training tells into a run directory.
  *
- * The recorder is an observer. When a record cannot be written (a full disk), it keeps the first
- * cause and asks the run to end through the flag that training looks at, so that the state goes
- * into a checkpoint if there is room for one; `failed` says so afterwards.
+ * The recorder is an observer. While the disk is full, records wait in memory (store/append.h),
+ * checkpoints are left out, and training goes on; it warns once, and once when there is room again.
+ * If there still is none at the end, recorder_end fails. When a record cannot be written for
+ * another reason, it keeps the first cause and asks the run to end through the flag that training
+ * looks at, so that the state goes into a checkpoint; `failed` says so afterwards.
  */
 #ifndef KILN_SWEEP_RECORDER_H
 #define KILN_SWEEP_RECORDER_H
@@ -32,6 +34,8 @@ struct recorder {
     uint64_t first_step, step, total_steps;
     double epoch;
     double status_written;       /* clock_seconds */
+    bool status_old;             /* the newest could not be written */
+    bool waiting;                /* something could not be written for want of room */
     bool failed;
     struct err why;              /* of the first failure */
 };

@@ -5,6 +5,9 @@
  * (observer.h: `carry`); they lie in the state file beside what training itself needs, written and
  * replaced with it. After a resume they are in the trainer, where their owners look for them when
  * the run is announced.
+ *
+ * An observer whose own records of the steps so far are not safe yet may ask there to `wait`: a
+ * checkpoint must not be ahead of what a resume from it expects to find beside it.
  */
 #ifndef KILN_TRAIN_CARRY_H
 #define KILN_TRAIN_CARRY_H
@@ -12,6 +15,7 @@
 #include <stddef.h>
 
 #include "base/arena.h"
+#include "base/err.h"
 
 enum { CARRIED_MAX = 16 };
 
@@ -25,6 +29,7 @@ struct carry {
     struct arena memory;     /* owns names and numbers */
     struct carried items[CARRIED_MAX];
     int count;
+    struct err wait;         /* a code: no checkpoint now, unless it is the last, and why not */
 };
 
 /* Empties it; zeros are an empty one. */

@@ -2,8 +2,8 @@
  *
  * train/ knows no terminal and no files of a run; whoever wants to show or store something hands
  * in observers. Each member may be NULL. The structs live for the call only. Calls come from the
- * thread that runs train_run, in the order: run, { step, hash, epoch, carry, checkpoint }...,
- * outcomes, end. A run that could not begin (no memory, a damaged checkpoint) tells nothing.
+ * thread that runs train_run, in the order: run, { step, hash, epoch, carry, checkpoint or omission
+ * }..., outcomes, end. A run that could not begin (no memory, a damaged checkpoint) tells nothing.
  */
 #ifndef KILN_TRAIN_OBSERVER_H
 #define KILN_TRAIN_OBSERVER_H
@@ -72,6 +72,14 @@ struct epoch_event {
     double images_per_second; /* over the steps of this epoch */
 };
 
+/* A checkpoint that was due is not there, because the disk is full or an observer's records wait
+ * for room on it. Training goes on, and the next one that is due will do. The last one of a run
+ * must be written: without it train_run fails. */
+struct omission_event {
+    uint64_t step;
+    const struct err *why;
+};
+
 /* After a checkpoint has been written and older ones removed. */
 struct checkpoint_event {
     uint64_t step;
@@ -137,6 +145,7 @@ struct observer {
     void (*epoch)(void *context, const struct epoch_event *event);
     void (*carry)(void *context, struct carry *carry); /* before a checkpoint: train/carry.h */
     void (*checkpoint)(void *context, const struct checkpoint_event *event);
+    void (*omission)(void *context, const struct omission_event *event);
     void (*outcomes)(void *context, const struct outcomes_event *event);
     void (*end)(void *context, const struct train_result *result);
     void (*probe)(void *context, const struct probe_event *event); /* after a step */

@@ -136,23 +136,40 @@ static void evaluate_now(struct run *run)
     run->evaluated = t->step;
 }
 
+/* What was due could not be written. Returns 0 if it may be missing: for want of room, in the
+ * middle of a run. */
+static int omit(struct run *run, const struct err *why)
+{
+    struct trainer *t = &run->trainer;
+    if (!why->no_room || t->step == run->last || stop_requested(run))
+        return -1;
+    const struct omission_event event = {.step = t->step, .why = why};
+    NOTIFY(run, omission, &event);
+    return 0;
+}
+
 /* Keeps the weights if they are the best so far; validation decides where there is one. */
 static int keep_if_best(struct run *run, bool *best, struct err *e)
 {
     struct trainer *t = &run->trainer;
     bool validated = t->selection.validation_count > 0;
     double accuracy = validated ? run->validation.accuracy : run->test.accuracy;
+    double before = t->best_accuracy;
     char path[4096];
-    *best = accuracy > t->best_accuracy;
+    *best = accuracy > before;
     if (!*best)
         return 0;
     t->best_accuracy = accuracy;
     if (!run->request->checkpoints || !t->config.keep_best)
         return 0;
     if (file_make_folders(run->request->checkpoints, e) ||
-        file_join(path, sizeof path, run->request->checkpoints, "best.safetensors", e))
-        return -1;
-    return checkpoint_save_weights(t, path, e);
+        file_join(path, sizeof path, run->request->checkpoints, "best.safetensors", e) ||
+        checkpoint_save_weights(t, path, e)) {
+        *best = false;
+        t->best_accuracy = before; /* so that the next that is better than the file is kept */
+        return omit(run, e);
+    }
+    return 0;
 }
 
 static bool evaluation_due(const struct run *run)
@@ -223,12 +240,16 @@ static int checkpoint(struct run *run, bool best, struct err *e)
 {
     struct trainer *t = &run->trainer;
     const char *folder = run->request->checkpoints;
+    char path[sizeof run->result->checkpoint];
     if (!folder || run->checkpointed == t->step)
         return 0;
     carry_release(&t->carry);
     NOTIFY(run, carry, &t->carry);
-    if (checkpoint_save(t, folder, run->result->checkpoint, e))
-        return -1;
+    if (t->carry.wait.code && omit(run, &t->carry.wait) == 0)
+        return 0;
+    if (checkpoint_save(t, folder, path, e))
+        return omit(run, e);
+    memcpy(run->result->checkpoint, path, sizeof path);
     run->checkpointed = t->step;
     checkpoint_prune(folder, t->config.keep_last);
     const struct checkpoint_event event = {
