@@ -52,8 +52,8 @@ static bool is_waiting(const struct append *file)
 
 static void see_room(struct recorder *r)
 {
-    if (!r->waiting || r->status_old || is_waiting(&r->metrics.file) || is_waiting(&r->probes.file) ||
-        is_waiting(&r->epochs.file))
+    if (!r->waiting || r->status_old || is_waiting(&r->metrics.file) ||
+        is_waiting(&r->probes.file) || is_waiting(&r->epochs.file))
         return;
     r->waiting = false;
     log_warn("there is room again for '%s': everything so far is recorded", r->dir.path);
