@@ -7,6 +7,7 @@
 #include <png.h>
 #include <stdlib.h>
 #include <string.h>
+#include <zlib.h>
 
 #include "backend/backend.h"
 #include "base/file.h"
@@ -49,6 +50,7 @@ json_t *version_libraries(void)
     json_object_set_new(o, "curl", json_string(curl_version_info(CURLVERSION_NOW)->version));
     const char *archive = archive_version_string() + strlen("libarchive ");
     json_object_set_new(o, "libarchive", json_string(archive));
+    json_object_set_new(o, "zlib", json_string(zlibVersion()));
     json_object_set_new(o, "libpng", json_string(png_get_libpng_ver(NULL)));
     json_object_set_new(o, "jansson", json_string(jansson_version_str()));
     json_object_set_new(o, "sqlite", json_string(db_library_version()));

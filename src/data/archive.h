@@ -1,8 +1,11 @@
 /* archive.h - bytes out of plain, gzipped and tar.gz files, as a stream.
  *
- * Errors (EXIT_DATA) name the file and, within a tar, the member. Compressed data that ends early
- * is an error; a bit that flipped in it may pass unseen, which is what the hash of a data set is
- * for. The names start with unpack_ because archive_ is libarchive's.
+ * Errors (EXIT_DATA) name the file and, within a tar, the member. Compressed data is compared with
+ * the sum and the length that gzip puts behind it: once it was read to its end (a file until a read
+ * gives less than was asked for, a tar until unpack_next returns 0), it is what was packed. Plain
+ * files carry no sum; for those there is the hash of a data set.
+ *
+ * The names start with unpack_ because archive_ is libarchive's.
  */
 #ifndef KILN_DATA_ARCHIVE_H
 #define KILN_DATA_ARCHIVE_H
@@ -13,7 +16,8 @@
 #include "base/err.h"
 
 struct unpack {
-    void *reader;         /* libarchive's; NULL when closed */
+    struct unzip *unzip;  /* where the bytes come from; NULL when closed */
+    void *reader;         /* libarchive's, of a tar */
     char path[4096];
     char member[256];     /* its name without folders; "" outside a tar */
 };

@@ -276,17 +276,8 @@ static void test_cifar_load__tells_what_is_no_file_or_no_archive(void **state)
     free(s);
 }
 
-static void right_hash(const char *path, char hash[65])
-{
-    struct images images = {0};
-    assert_int_equal(cifar_load(&one_label, &images, path, NULL), 0);
-    images_finish(&images);
-    memcpy(hash, images.hash, 65);
-    images_release(&images);
-}
-
-/* A damaged archive is refused, or gives other images, which the hash then shows. */
-static void assert_never_fooled(const char *path, const char *hash)
+/* A damaged archive is refused, or what was damaged were not the images: their date, for one. */
+static void assert_never_fooled(const char *path)
 {
     struct images images = {0};
     struct err e = {0};
@@ -294,9 +285,7 @@ static void assert_never_fooled(const char *path, const char *hash)
         assert_int_equal(e.code, EXIT_DATA);
         assert_non_null(strstr(e.text, "broken.tar.gz"));
     } else {
-        images_finish(&images);
-        if (strcmp(images.hash, hash) == 0)
-            assert_right(&images);
+        assert_right(&images);
     }
     images_release(&images);
 }
@@ -305,26 +294,21 @@ static void test_cifar_load__survives_an_archive_cut_or_flipped_anywhere(void **
 {
     const struct scratch *at = *state;
     struct set *s = make_set(&one_label);
-    char *data, hash[65];
+    char *data;
     size_t bytes;
     write_archive(s, scratch_path(at, "whole.tar.gz"), "d/", -1);
-    right_hash(scratch_path(at, "whole.tar.gz"), hash);
     assert_int_equal(file_read(scratch_path(at, "whole.tar.gz"), &data, &bytes, EXIT_DATA, NULL),
                      0);
     for (size_t i = 0; i < bytes; i += 1 + bytes / 400) {
         data[i] ^= (char)(1 << i % 8);
         scratch_write(at, "broken.tar.gz", data, bytes);
-        assert_never_fooled(scratch_path(at, "broken.tar.gz"), hash);
+        assert_never_fooled(scratch_path(at, "broken.tar.gz"));
         data[i] ^= (char)(1 << i % 8);
     }
-    /* The end of a tar is zeros and of a gzip eight bytes: the set may be whole without them. */
-    for (size_t i = 0; i < bytes; i += 1 + bytes / 100) {
-        scratch_write(at, "broken.tar.gz", data, i);
-        if (i < bytes * 3 / 4)
-            load_wrong(&one_label, scratch_path(at, "broken.tar.gz"),
-                       (const char *const[]){"broken.tar.gz", NULL});
-        else
-            assert_never_fooled(scratch_path(at, "broken.tar.gz"), hash);
+    for (size_t cut = 1; cut <= bytes; cut += cut < 20 ? 1 : 1 + bytes / 100) {
+        scratch_write(at, "broken.tar.gz", data, bytes - cut);
+        load_wrong(&one_label, scratch_path(at, "broken.tar.gz"),
+                   (const char *const[]){"broken.tar.gz", NULL});
     }
     free(data);
     free(s);

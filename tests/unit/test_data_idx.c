@@ -12,6 +12,7 @@
 
 #include <cmocka.h>
 
+#include "base/file.h"
 #include "data/idx.h"
 #include "scratch.h"
 
@@ -222,6 +223,27 @@ static void test_idx_load__tells_that_gzipped_data_ends_early_wherever_it_does(v
     free(s);
 }
 
+/* Gzip's sum tells, wherever the bit is that flipped; only in the head some bits say nothing. */
+static void test_idx_load__tells_a_flipped_bit_in_gzipped_data(void **state)
+{
+    const struct scratch *at = *state;
+    enum { HEAD = 10 };
+    struct set *s = make_set();
+    char path[1200], *data;
+    size_t bytes;
+    write_set(s, at, "flipped", 1);
+    snprintf(path, sizeof path, "%s", scratch_path(at, "flipped/train-images-idx3-ubyte.gz"));
+    assert_int_equal(file_read(path, &data, &bytes, EXIT_DATA, NULL), 0);
+    for (size_t i = HEAD; i < bytes; i += 1 + bytes / 300) {
+        data[i] ^= (char)(1 << i % 8);
+        scratch_write(at, "flipped/train-images-idx3-ubyte.gz", data, bytes);
+        load_wrong(scratch_path(at, "flipped"), (const char *const[]){"train-images-idx3", NULL});
+        data[i] ^= (char)(1 << i % 8);
+    }
+    free(data);
+    free(s);
+}
+
 static int set_up(void **state)
 {
     static struct scratch at;
@@ -243,6 +265,7 @@ int main(void)
         cmocka_unit_test(test_idx_load__prefers_the_folder_of_its_own_name),
         cmocka_unit_test(test_idx_load__tells_every_fault_with_its_place),
         cmocka_unit_test(test_idx_load__tells_that_gzipped_data_ends_early_wherever_it_does),
+        cmocka_unit_test(test_idx_load__tells_a_flipped_bit_in_gzipped_data),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }
