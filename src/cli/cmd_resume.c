@@ -7,6 +7,7 @@
 #include "cli/runs.h"
 #include "cli/signals.h"
 #include "sweep/images.h"
+#include "train/checkpoint.h"
 
 struct args {
     char from[OPTION_TEXT_SIZE];
@@ -27,6 +28,17 @@ static int find_checkpoint(const struct rundir *dir, char *from, struct err *e)
     if (!*from)
         log_say("'%s' has no checkpoint yet: starting from its first step", dir->path);
     return 0;
+}
+
+/* Adds to the sentence about a damaged checkpoint what can be done. */
+static int offer_older(const char *run, const char *from, struct err *e)
+{
+    char older[4096];
+    if (checkpoint_older(from, older))
+        return err_set(e, EXIT_DATA,
+                       "%s; 'kiln resume %s --from %s' goes on from the one before it", e->text,
+                       run, older);
+    return err_set(e, EXIT_DATA, "%s; '%s' has none that is older", e->text, run);
 }
 
 static int resume(struct invocation *inv, const struct provenance *provenance,
@@ -50,9 +62,8 @@ static int resume(struct invocation *inv, const struct provenance *provenance,
         .resume_from = *from ? from : NULL,
     };
     int status = attend_run(inv, &session, e);
-    if (status < 0 && e->code == EXIT_DATA && !*args->from)
-        log_say("'kiln resume %s --from FILE' goes on from another of its checkpoints",
-                inv->operands[0]);
+    if (status < 0 && e->code == EXIT_DATA && *from)
+        return offer_older(inv->operands[0], from, e);
     return status;
 }
 

@@ -447,16 +447,39 @@ static uint64_t *list_steps(const char *folder, int *count)
     return steps;
 }
 
+static int step_file(const char *folder, uint64_t step, char *path, struct err *e)
+{
+    char name[64];
+    snprintf(name, sizeof name, "step_%08" PRIu64 ".safetensors", step);
+    return file_join(path, PATH_SIZE, folder, name, e);
+}
+
 int checkpoint_latest(const char *folder, char *path, struct err *e)
 {
     int count;
-    char name[64];
     uint64_t *steps = list_steps(folder, &count);
     if (count == 0)
         return err_set(e, EXIT_DATA, "'%s' holds no complete checkpoint", folder);
-    snprintf(name, sizeof name, "step_%08" PRIu64 ".safetensors", steps[0]);
+    uint64_t newest = steps[0];
     free(steps);
-    return file_join(path, PATH_SIZE, folder, name, e);
+    return step_file(folder, newest, path, e);
+}
+
+bool checkpoint_older(const char *path, char *older)
+{
+    char folder[PATH_SIZE];
+    const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
+    uint64_t step, *steps;
+    int count, i = 0;
+    if (sscanf(name, "step_%" SCNu64, &step) != 1)
+        return false;
+    snprintf(folder, sizeof folder, "%.*s", slash ? (int)(slash - path) : 1, slash ? path : ".");
+    steps = list_steps(folder, &count);
+    while (i < count && steps[i] >= step)
+        i++;
+    bool found = i < count && step_file(folder, steps[i], older, NULL) == 0;
+    free(steps);
+    return found;
 }
 
 void checkpoint_prune(const char *folder, int keep)
@@ -464,9 +487,8 @@ void checkpoint_prune(const char *folder, int keep)
     int count;
     uint64_t *steps = list_steps(folder, &count);
     for (int i = keep; i < count; i++) {
-        char name[64], weights[PATH_SIZE], state[PATH_SIZE];
-        snprintf(name, sizeof name, "step_%08" PRIu64 ".safetensors", steps[i]);
-        if (file_join(weights, sizeof weights, folder, name, NULL))
+        char weights[PATH_SIZE], state[PATH_SIZE];
+        if (step_file(folder, steps[i], weights, NULL))
             continue;
         state_path(weights, state);
         /* Weights first: a checkpoint is complete as long as they are there. */

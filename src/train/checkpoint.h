@@ -17,6 +17,8 @@
 #ifndef KILN_TRAIN_CHECKPOINT_H
 #define KILN_TRAIN_CHECKPOINT_H
 
+#include <stdbool.h>
+
 #include "train/safetensors.h"
 #include "train/trainer.h"
 
@@ -44,6 +46,10 @@ int checkpoint_read_weights(struct safetensors *file, const struct graph *g, con
 
 /* Path of the newest complete checkpoint of a folder; fails with EXIT_DATA if it has none. */
 int checkpoint_latest(const char *folder, char *path, struct err *e);
+
+/* Path of the newest complete checkpoint that is older than the one at `path`, in the same folder:
+ * older[4096]. Returns false if there is none. */
+bool checkpoint_older(const char *path, char *older);
 
 /* Removes all but the newest `keep` checkpoints of a folder (best.safetensors stays). Errors are
  * not reported: a file that cannot be removed is left. */

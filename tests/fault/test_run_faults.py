@@ -5,6 +5,7 @@ import errno
 import json
 import os
 import pathlib
+import re
 import resource
 import shutil
 import subprocess
@@ -149,12 +150,11 @@ class Checkpoints(harness.Case):
         self.state = self.folder / "run/checkpoints/step_00000004.state.safetensors"
 
     def damage(self, path, change):
-        """Damages a file; eval or resume must say so with exit code 3 and change nothing."""
+        """Damages a file; resume must say so with exit code 3 and change nothing."""
         whole = path.read_bytes()
         path.write_bytes(change(whole))
         before = self.read("run/metrics.jsonl")
-        done = self.kiln("resume", "run", "--steps", "6", status=3)
-        self.assertIn("'kiln resume run --from FILE'", done.stderr)
+        self.fails(3, "; 'run' has none that is older", "resume", "run", "--steps", "6")
         self.assertEqual(self.read("run/metrics.jsonl"), before)
         path.write_bytes(whole)
 
@@ -168,6 +168,19 @@ class Checkpoints(harness.Case):
                 self.damage(path, lambda b: b"\xff" * 8 + b[8:])
                 self.damage(path, lambda b: b[:40] + b"\0" + b[41:])
         self.assertEqual(self.json("resume", "run", "--steps", "6")["steps"], 6)
+
+    def test_checkpoint__damaged_with_an_older_one_beside_it(self):
+        """The sentence ends in a command that does go on, to the same bits."""
+        wanted = self.json("resume", "run", "--steps", "6", "--keep-last", "2")["weights_hash"]
+        newest = self.folder / "run/checkpoints/step_00000006.safetensors"
+        newest.write_bytes(newest.read_bytes()[:-4])
+        done = self.kiln("resume", "run", "--steps", "8", "--quiet", status=3)
+        command = re.fullmatch(r"kiln: cannot use 'run/\S+6\.safetensors': .*; 'kiln (resume run "
+                               r"--from \S+4\.safetensors)' goes on from the one before it\n",
+                               done.stderr)
+        self.assertTrue(command, done.stderr)
+        again = self.json(*command[1].split(), "--steps", "6")
+        self.assertEqual(again["weights_hash"], wanted)
 
     def test_checkpoint__of_another_network(self):
         done = self.kiln("eval", self.weights, "--data", "synthetic", "--net", "resnet20",
