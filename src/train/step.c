@@ -71,10 +71,11 @@ static int check_finite(struct trainer *t, const struct step_report *r, struct e
     char where[300] = "every gradient is finite";
     if (bad)
         snprintf(where, sizeof where, "first bad tensor: the gradient of %s", bad);
+    double loss = isnan(r->loss) ? (double)NAN : r->loss; /* a NaN's sign says nothing */
     return err_set(e, EXIT_DIVERGED,
                    "%s is not finite in step %llu (loss %g, learning rate %g); %s",
-                   isfinite(r->loss) ? "a gradient" : "the loss",
-                   (unsigned long long)(t->step + 1), r->loss, r->lr, where);
+                   isfinite(loss) ? "a gradient" : "the loss",
+                   (unsigned long long)(t->step + 1), loss, r->lr, where);
 }
 
 static void update_average(struct trainer *t)
