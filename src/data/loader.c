@@ -55,21 +55,23 @@ static void take(struct class_list *lists, int classes, uint32_t *chosen, uint32
     qsort(chosen, count, sizeof *chosen, compare_indices);
 }
 
-/* How many training images are wanted of `available`; 0 and a sentence if that cannot be. */
-static uint32_t wanted(const struct subset_options *o, uint32_t available, struct err *e)
+int selection_count(const struct subset_options *o, uint32_t available, uint32_t *count,
+                    struct err *e)
 {
-    uint32_t count = o->train_count;
-    if (count == 0)
-        count = (uint32_t)lround(o->train_fraction * (double)available);
-    if (count > available) {
-        err_set(e, EXIT_USAGE, "%u training images asked for, but only %u are there%s", count,
-                available, o->validation ? " beside the validation images" : "");
-        return 0;
-    }
-    if (count == 0)
-        err_set(e, EXIT_USAGE, "no training image is left: %.9g of %u images", o->train_fraction,
-                available);
-    return count;
+    if (o->validation >= available)
+        return err_set(e, EXIT_USAGE, "%u validation images asked for, but only %u are there to "
+                       "hold out from", o->validation, available);
+    uint32_t left = available - o->validation;
+    *count = o->train_count;
+    if (*count == 0)
+        *count = (uint32_t)lround(o->train_fraction * (double)left);
+    if (*count > left)
+        return err_set(e, EXIT_USAGE, "%u training images asked for, but only %u are there%s",
+                       *count, left, o->validation ? " beside the validation images" : "");
+    if (*count == 0)
+        return err_set(e, EXIT_USAGE, "no training image is left: %.9g of %u images",
+                       o->train_fraction, left);
+    return 0;
 }
 
 static void add_noise(struct selection *s, int classes, const struct subset_options *o)
@@ -89,11 +91,8 @@ int selection_init(struct selection *s, const struct images *images,
 {
     const struct image_split *all = &images->train;
     memset(s, 0, sizeof *s);
-    if (o->validation >= all->count)
-        return err_set(e, EXIT_USAGE, "%u validation images asked for, but only %u are there to "
-                       "hold out from", o->validation, all->count);
-    uint32_t count = wanted(o, all->count - o->validation, e);
-    if (count == 0)
+    uint32_t count;
+    if (selection_count(o, all->count, &count, e))
         return -1;
 
     struct class_list lists[CLASSES_MAX];

@@ -27,10 +27,15 @@ struct selection {
     uint8_t *labels;                        /* [images.train.count], noise applied to train */
 };
 
+/* How many of `available` training images are trained on: *count. Fails (EXIT_USAGE) when more is
+ * asked than there is, or none would be left. */
+int selection_count(const struct subset_options *o, uint32_t available, uint32_t *count,
+                    struct err *e);
+
 /* Counts are spread over the classes as evenly as they allow: each class gives the same number; a
  * class with too few gives all, and the others make up for it; what does not divide goes to the
- * first classes. Fails (EXIT_USAGE) when more is asked than there is, or none would be left. The
- * caller ends it with selection_release, which takes zero bits too. */
+ * first classes. Fails as selection_count does. The caller ends it with selection_release, which
+ * takes zero bits too. */
 int selection_init(struct selection *s, const struct images *images,
                    const struct subset_options *o, struct err *e);
 void selection_release(struct selection *s);

@@ -272,10 +272,10 @@ int trainer_estimate(const struct config *c, struct shape input, int classes, ui
     struct network net;
     *out = (struct train_estimate){0};
     int status = -1;
-    double left = (double)train_images - c->validation;
-    uint32_t used = (uint32_t)fmax(0, c->train_count > 0 ? c->train_count
-                                                         : round(c->train_fraction * left));
+    const struct subset_options subset = config_subset(c);
+    uint32_t used;
     if (network_open(&net, c, input, classes, e) || config_check(c, e) ||
+        selection_count(&subset, train_images, &used, e) ||
         count_steps(c, used, &out->steps_per_epoch, &out->total_steps, e))
         goto out;
     out->train_images = used;
