@@ -1,5 +1,5 @@
 /* options.c - see options.h. Values go into a config only after every check has passed. */
-#define _POSIX_C_SOURCE 200809L
+#define _GNU_SOURCE /* environ */
 #include "base/options.h"
 
 #include <assert.h>
@@ -11,6 +11,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <ini.h>
 
@@ -71,8 +72,7 @@ const char *nearest_name(const char *name, const char *const *names)
     return nearest;
 }
 
-static int unknown_key(const struct option_def *table, const char *key, const char *origin,
-                       struct err *e)
+static const char *nearest_key(const struct option_def *table, const char *key)
 {
     size_t count = 0;
     while (table[count].name)
@@ -82,6 +82,13 @@ static int unknown_key(const struct option_def *table, const char *key, const ch
         names[i] = table[i].name;
     const char *nearest = nearest_name(key, names);
     free(names);
+    return nearest;
+}
+
+static int unknown_key(const struct option_def *table, const char *key, const char *origin,
+                       struct err *e)
+{
+    const char *nearest = nearest_key(table, key);
     if (nearest)
         return err_set(e, EXIT_USAGE, "%s: unknown key '%s'; did you mean '%s'?", origin, key,
                        nearest);
@@ -453,6 +460,25 @@ int options_read_environment(const struct option_def *table, void *config,
     return 0;
 }
 
+int options_check_environment(const struct option_def *table, const char *const *others,
+                              struct err *e)
+{
+    static const char start[] = "KILN_";
+    for (char **variable = environ; *variable; variable++) {
+        char key[NAME_MAX_LENGTH + 1], name[NAME_MAX_LENGTH + sizeof start];
+        const char *text = *variable + sizeof start - 1;
+        size_t n = strncmp(*variable, start, sizeof start - 1) ? 0 : strcspn(text, "=");
+        if (n == 0 || n > NAME_MAX_LENGTH)
+            continue;
+        snprintf(name, sizeof name, "%s%.*s", start, (int)n, text);
+        for (size_t i = 0; i <= n; i++)
+            key[i] = i < n ? (char)tolower((unsigned char)text[i]) : 0;
+        if (!options_find(table, key) && !is_listed(key, others) && nearest_key(table, key))
+            return unknown_key(table, key, name, e);
+    }
+    return 0;
+}
+
 void options_print_ini(const struct option_def *table, const void *config, FILE *out)
 {
     const char *group = NULL;
@@ -481,7 +507,7 @@ char *options_ini_text(const struct option_def *table, const void *config)
     return text;
 }
 
-static const char *placeholder(const struct option_def *o)
+const char *options_placeholder(const struct option_def *o)
 {
     switch (o->type) {
     case OPTION_INT:
@@ -499,7 +525,7 @@ static void print_help_line(const struct option_def *o, FILE *out)
 {
     char name[NAME_MAX_LENGTH + 32];
     bool negated = o->type == OPTION_FLAG && strcmp(o->fallback, "yes") == 0;
-    snprintf(name, sizeof name, "--%s%s%s", negated ? "no-" : "", o->name, placeholder(o));
+    snprintf(name, sizeof name, "--%s%s%s", negated ? "no-" : "", o->name, options_placeholder(o));
     for (char *p = name; *p; p++)
         if (*p == '_')
             *p = '-';

@@ -69,6 +69,11 @@ int ini_each(const char *path, ini_visit_fn visit, void *context, struct err *e)
 int options_read_environment(const struct option_def *table, void *config,
                              const char *const *except, struct err *e);
 
+/* Fails (EXIT_USAGE) for a KILN_<KEY> variable that is nearly one of the table's, as unknown keys
+ * do elsewhere. Any other is taken to be somebody else's, as are those of `others` (NULL-ended). */
+int options_check_environment(const struct option_def *table, const char *const *others,
+                              struct err *e);
+
 /* Prints the resolved values as .ini text with groups as headings; reading it back gives the same
  * bits. */
 void options_print_ini(const struct option_def *table, const void *config, FILE *out);
@@ -78,6 +83,9 @@ char *options_ini_text(const struct option_def *table, const void *config);
 
 /* Prints the --help lines of a table: option, default, unit, range, help. */
 void options_print_help(const struct option_def *table, FILE *out);
+
+/* What stands for the option's value in help: " N", " X", " TEXT", " NAME"; "" for a flag. */
+const char *options_placeholder(const struct option_def *o);
 
 const struct option_def *options_find(const struct option_def *table, const char *key);
 

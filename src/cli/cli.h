@@ -89,6 +89,9 @@ void invocation_release(struct invocation *inv);
 
 const struct command *command_find(const struct command *const *commands, const char *name);
 
+/* Fails with EXIT_USAGE and the nearest command. */
+int command_unknown(const struct command *const *commands, const char *name, struct err *e);
+
 /* The table of the common options that the command takes, NULL-name-ended, in `table[10]`. */
 void common_table(unsigned common, struct option_def *table);
 

@@ -25,8 +25,7 @@ static int run(struct invocation *inv, struct err *e)
     }
     const struct command *c = command_find(inv->commands, inv->operands[0]);
     if (!c)
-        return err_set(e, EXIT_USAGE, "no command '%s'; 'kiln help' lists them",
-                       inv->operands[0]);
+        return command_unknown(inv->commands, inv->operands[0], e);
     help_command(c, stdout);
     return EXIT_DONE;
 }

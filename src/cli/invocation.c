@@ -52,7 +52,7 @@ const struct command *command_find(const struct command *const *commands, const 
     return NULL;
 }
 
-static int unknown_command(const struct command *const *commands, const char *name, struct err *e)
+int command_unknown(const struct command *const *commands, const char *name, struct err *e)
 {
     const char *names[64];
     size_t n = 0;
@@ -244,7 +244,7 @@ int invocation_parse(struct invocation *inv, const struct command *const *comman
     assert(argc >= 2);
     inv->command = command_find(commands, argv[1]);
     if (!inv->command)
-        return unknown_command(commands, argv[1], e);
+        return command_unknown(commands, argv[1], e);
     const struct command *c = inv->command;
     inv->operands = xcalloc((size_t)argc, sizeof *inv->operands);
     inv->args = xcalloc(1, c->args_size);

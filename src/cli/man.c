@@ -27,7 +27,7 @@ static void print_option(const struct option_def *o, FILE *out)
     fprintf(out, ".TP\n.B \\-\\-");
     for (const char *p = o->name; *p; p++)
         fprintf(out, *p == '_' ? "\\-" : "%c", *p);
-    fprintf(out, "\n");
+    fprintf(out, "%s\n", options_placeholder(o));
     print_text(o->help, out);
     if (o->choices) {
         fprintf(out, ": ");
@@ -120,7 +120,12 @@ void man_print(const struct command *const *commands, FILE *out)
     fprintf(out,
             ".SH ENVIRONMENT\n"
             ".TP\n.B KILN_DATA\nFolder in which data sets are looked for.\n"
+            ".TP\n.B KILN_DATA_URL\nAddress from which data sets are fetched: folder or file.\n"
             ".TP\n.B KILN_HOME\nFolder that holds nets/ and recipes/.\n"
             ".TP\n.B KILN_KEY\nAny key of the configuration but data, in upper case.\n"
-            ".TP\n.B NO_COLOR\nIf set and not empty, nothing is coloured.\n");
+            ".TP\n.B XDG_DATA_HOME\nFetched data sets go to its folder kiln "
+            "(else to ~/.local/share/kiln).\n"
+            ".TP\n.B XDG_CACHE_HOME\nWhich kernels are fastest is kept in its folder kiln "
+            "(else in ~/.cache/kiln).\n"
+            ".TP\n.B NO_COLOR\nRespected: kiln colours nothing.\n");
 }

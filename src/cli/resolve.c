@@ -5,16 +5,40 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/file.h"
+#include "base/arena.h"
+#include "base/share.h"
 #include "cli/machine.h"
 #include "kernels/kernels.h"
 
 const char *const reserved_keys[] = {"data", NULL};
 
+/* Variables that are no keys. */
+static const char *const other_variables[] = {"data", "data_url", "home", NULL};
+
 static int ends_with(const char *text, const char *end)
 {
     size_t n = strlen(text), m = strlen(end);
     return n >= m && strcmp(text + n - m, end) == 0;
+}
+
+static int unknown_recipe(const char *recipe, struct err *e)
+{
+    struct arena a;
+    char list[512] = "";
+    arena_init(&a);
+    const char *const *names = share_names(&a, "recipes", ".ini");
+    const char *near = nearest_name(recipe, names);
+    for (; *names; names++) {
+        size_t used = strlen(list);
+        snprintf(list + used, sizeof list - used, "%s%s", used ? ", " : "", *names);
+    }
+    if (near)
+        err_set(e, EXIT_USAGE, "no recipe '%s'; did you mean '%s'?", recipe, near);
+    else
+        err_set(e, EXIT_USAGE, "no recipe '%s'; give the path of an .ini file, or one of %s",
+                recipe, list);
+    arena_release(&a);
+    return -1;
 }
 
 int resolve_recipe(const char *recipe, char *path, struct err *e)
@@ -23,17 +47,7 @@ int resolve_recipe(const char *recipe, char *path, struct err *e)
         snprintf(path, 4096, "%s", recipe);
         return 0;
     }
-    const char *homes[] = {getenv("KILN_HOME"), KILN_SOURCE_DIR, KILN_SHARE_DIR};
-    for (size_t i = 0; i < sizeof homes / sizeof homes[0]; i++) {
-        if (!homes[i] || !*homes[i])
-            continue;
-        snprintf(path, 4096, "%s/recipes/%s.ini", homes[i], recipe);
-        if (file_exists(path))
-            return 0;
-    }
-    return err_set(e, EXIT_USAGE,
-                   "no recipe '%s'; it is neither a path of an .ini file nor a name from recipes/",
-                   recipe);
+    return share_find("recipes", recipe, ".ini", path) ? 0 : unknown_recipe(recipe, e);
 }
 
 void recipe_slug(const char *recipe, char slug[64])
@@ -83,7 +97,8 @@ static int resolve(const struct invocation *inv, const char *path, const char *c
             return -1;
     if (resumed)
         c->steps = 0;
-    if (options_read_environment(config_options, c, reserved_keys, e) ||
+    if (options_check_environment(config_options, other_variables, e) ||
+        options_read_environment(config_options, c, reserved_keys, e) ||
         apply_settings(inv, 1, c, e) || apply_settings(inv, 0, c, e))
         return -1;
     return config_check(c, e);

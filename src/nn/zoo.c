@@ -1,81 +1,33 @@
 /* zoo.c - networks that come with kiln: where their files are, and what they are called. */
-#define _POSIX_C_SOURCE 200809L /* dirent */
-#include <dirent.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/file.h"
 #include "base/options.h"
+#include "base/share.h"
 #include "nn/graph.h"
 
-enum { FOLDERS = 3, PATH_SIZE = 4096 };
+enum { PATH_SIZE = 4096 };
 
-/* The folders that hold nets/, best first; NULL where there is none. */
-static void find_homes(const char *homes[FOLDERS])
-{
-    homes[0] = getenv("KILN_HOME");
-    homes[1] = KILN_SOURCE_DIR;
-    homes[2] = KILN_SHARE_DIR;
-}
-
-static int compare_names(const void *a, const void *b)
-{
-    return strcmp(*(const char *const *)a, *(const char *const *)b);
-}
+static const char ending[] = ".net";
 
 static bool is_net(const char *name)
 {
-    size_t n = strlen(name);
-    return n > 4 && strcmp(name + n - 4, ".net") == 0;
-}
-
-/* Adds the networks of one folder that are not in names[count] yet; returns the new count. */
-static int add_names(struct arena *a, const char *home, const char **names, int count, int limit)
-{
-    char path[PATH_SIZE];
-    DIR *folder = NULL;
-    if (home && file_join(path, sizeof path, home, "nets", NULL) == 0)
-        folder = opendir(path);
-    if (!folder)
-        return count;
-    for (struct dirent *d = readdir(folder); d && count < limit; d = readdir(folder)) {
-        if (!is_net(d->d_name))
-            continue;
-        const char *name = arena_strndup(a, d->d_name, strlen(d->d_name) - 4);
-        bool known = false;
-        for (int i = 0; i < count; i++)
-            known = known || strcmp(names[i], name) == 0;
-        if (!known)
-            names[count++] = name;
-    }
-    closedir(folder);
-    return count;
+    size_t n = strlen(name), tail = sizeof ending - 1;
+    return n > tail && strcmp(name + n - tail, ending) == 0;
 }
 
 const char *const *graph_names(struct arena *a)
 {
-    enum { LIMIT = 1000 };
-    const char *homes[FOLDERS];
-    const char **names = arena_alloc(a, LIMIT + 1, sizeof *names);
-    int count = 0;
-    find_homes(homes);
-    for (int i = 0; i < FOLDERS; i++)
-        count = add_names(a, homes[i], names, count, LIMIT);
-    qsort(names, (size_t)count, sizeof *names, compare_names);
-    return names;
+    return share_names(a, "nets", ending);
 }
 
 /* The path of nets/<name>.net in the first home that has it. */
 static int find_net(char path[PATH_SIZE], struct arena *a, const char *name, struct err *e)
 {
-    const char *homes[FOLDERS];
-    find_homes(homes);
-    for (int i = 0; i < FOLDERS; i++) {
-        int n = homes[i] ? snprintf(path, PATH_SIZE, "%s/nets/%s.net", homes[i], name) : -1;
-        if (n > 0 && n < PATH_SIZE && file_exists(path))
-            return 0;
-    }
+    if (share_find("nets", name, ending, path))
+        return 0;
     const char *near = nearest_name(name, graph_names(a));
     return err_set(e, EXIT_USAGE, "no network is called '%s'%s%s%s; 'kiln net list' names all",
                    name, near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");

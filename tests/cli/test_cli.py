@@ -1,4 +1,5 @@
 """test_cli.py - the command line without training: usage errors, recipes, precedence, help."""
+import shutil
 import subprocess
 
 import harness
@@ -12,6 +13,8 @@ class Usage(harness.Case):
                    *TINY, "--weigth-decay", "0")
         self.fails(2, "--set: unknown key 'bacth'; did you mean 'batch'?", "train", *TINY,
                    "--set", "bacth=1")
+        self.fails(2, "no recipe 'quikstart'; did you mean 'quickstart'?", "train", "quikstart")
+        self.fails(2, "no command 'trian'; did you mean 'train'?", "help", "trian")
         self.fails(2, "something is missing; usage: kiln train RECIPE", "train")
         self.fails(2, "option '--lr' wants a value", "train", *TINY, "--lr")
 
@@ -28,9 +31,33 @@ class Usage(harness.Case):
             self.assertIn(f".SS kiln {name} ", page)
             self.assertIn(f"    {name}) words=", words)
         self.assertIn("--weight-decay X", self.kiln("train", "--help").stdout)
-        self.assertIn(r".B \-\-weight\-decay", page)
+        self.assertIn(r".B \-\-weight\-decay X", page)
         self.assertIn(" --weight-decay ", words)
         self.assertIn("kernel tiers:", self.kiln("--version").stdout)
+
+    def test_completion__bash_offers_commands_then_their_options(self):
+        self.write("words", self.kiln("completion", "bash").stdout)
+
+        def offers(*line):
+            script = ('. ./words; COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _kiln; '
+                      'printf "%s\n" "${COMPREPLY[@]}"')
+            done = subprocess.run(["bash", "-c", script, "bash", *line], cwd=self.folder,
+                                  capture_output=True, text=True, check=True)
+            self.assertEqual(done.stderr, "")
+            return done.stdout.split()
+
+        self.assertEqual(offers("kiln", "tr"), ["train"])
+        self.assertEqual(offers("kiln", "net", "sh"), ["show"])
+        self.assertEqual(offers("kiln", "train", "quickstart", "--weight-d"), ["--weight-decay"])
+        self.assertEqual(offers("kiln", "doctor", "--weight-d"), [])
+
+    def test_manual__is_clean_to_groff(self):
+        if not shutil.which("groff"):
+            self.skipTest("groff is not there")
+        page = self.kiln("help", "--man").stdout
+        done = subprocess.run(["groff", "-man", "-ww", "-Tutf8"], input=page, capture_output=True,
+                              text=True, check=True)
+        self.assertEqual(done.stderr, "")
 
     def test_stdout__a_full_one_is_a_failure(self):
         with open("/dev/full", "w") as full:
@@ -50,7 +77,8 @@ class Recipes(harness.Case):
         recipe("batch = 0\n", "a.ini:1: batch is 0, but must be from 1 to 65536 images")
         recipe("batch = many\n", "a.ini:1: batch is 'many', but must be an integer")
         recipe("schedule = linear\n", "schedule = linear needs knots")
-        self.fails(2, "no recipe 'nowhere'", "train", "nowhere")
+        self.fails(2, "no recipe 'nowhere'; give the path of an .ini file, or one of airbench94, ",
+                   "train", "nowhere")
         self.fails(2, "cannot open 'nowhere.ini'", "train", "nowhere.ini")
 
     def test_recipe__a_network_that_does_not_fit_leaves_no_run(self):
@@ -58,6 +86,15 @@ class Recipes(harness.Case):
         done = self.kiln("train", RECIPE, "--net", "./a.net", status=2)
         self.assertIn("a.net:2:", done.stderr)
         self.assertFalse((self.folder / "runs").exists())
+
+    def test_recipe__more_images_than_there_are_leave_no_run(self):
+        for key, sentence in (("--train-count", "20000 training images asked for"),
+                              ("--validation", "20000 validation images asked for")):
+            self.fails(2, sentence + ", but only 10000 are there", "train", *TINY, key, 20000,
+                       *([] if key == "--train-count" else ["--train-count", 0]))
+            self.assertFalse((self.folder / "runs").exists())
+        self.fails(2, "but only 9700 are there beside", "train", *TINY, "--train-count", "9800",
+                   "--validation", "300", "--dry-run")
 
     def test_precedence__option_set_environment_recipe_default(self):
         def plan(*args, **env):
@@ -75,6 +112,9 @@ class Recipes(harness.Case):
         self.assertEqual(plan(KILN_DATA="/nowhere")["steps"], 30)
         self.fails(2, "KILN_LR: lr is 'fast', but must be a number", "schedule", *TINY,
                    env={"KILN_LR": "fast"})
+        self.fails(2, "KILN_LRR: unknown key 'lrr'; did you mean 'lr'?", "schedule", *TINY,
+                   env={"KILN_LRR": "0.2"})
+        self.assertAlmostEqual(lr(KILN_OF_SOMEBODY_ELSE="1", KILN_DATA_URL="http://x"), 0.1)
 
     def test_schedule__draws_in_ascii_too(self):
         drawing = self.kiln("schedule", *TINY, "--ascii").stdout
