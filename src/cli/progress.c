@@ -112,6 +112,8 @@ static void print_cell(int width, int decimals, double value)
 {
     if (isnan(value))
         fprintf(stderr, "%*s", width, "-");
+    else if (fabs(value) >= 1e5)
+        fprintf(stderr, "%*.*e", width, decimals - 1, value);
     else
         fprintf(stderr, "%*.*f", width, decimals, value);
 }
