@@ -234,6 +234,7 @@ static int set_init(const struct setting *s, struct init *init)
     } kinds[] = {
         {"default", INIT_DEFAULT, false, 0},   {"he_normal", INIT_HE_NORMAL, false, 0},
         {"dirac", INIT_DIRAC, false, 0},       {"whiten", INIT_WHITEN, false, 0},
+        {"standard", INIT_STANDARD, false, 0},
         {"zeros", INIT_CONSTANT, false, 0},    {"ones", INIT_CONSTANT, false, 1},
         {"constant", INIT_CONSTANT, true, 0},  {"uniform", INIT_UNIFORM, true, 0},
         {"normal", INIT_NORMAL, true, 0},
@@ -248,8 +249,8 @@ static int set_init(const struct setting *s, struct init *init)
         if (!with_value || real_parse(s->text + length + 1, &init->value) == 0)
             return 0;
     }
-    return refuse(s, "%s is one of default, he_normal, dirac, whiten, zeros, ones, constant:V, "
-                  "uniform:V, normal:V, not '%s'", s->attribute->name, s->text);
+    return refuse(s, "%s is one of default, he_normal, dirac, whiten, standard, zeros, ones, "
+                  "constant:V, uniform:V, normal:V, not '%s'", s->attribute->name, s->text);
 }
 
 static int set_member(const struct setting *s, void *out)

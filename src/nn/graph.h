@@ -34,6 +34,7 @@ enum init_kind {
     INIT_DIRAC,       /* default, then the first min(c, k) filters pure identity (airbench) */
     INIT_WHITEN,      /* eigenvectors of the data's patches, over the root of their eigenvalues,
                          and their negation if there are twice as many filters */
+    INIT_STANDARD,    /* default, divided by its standard deviation (airbench94_muon's head) */
     INIT_CONSTANT,    /* every element `value` */
     INIT_UNIFORM,     /* U(0, value): batch norm's weight in Page's baseline */
     INIT_NORMAL       /* N(0, value^2) */
@@ -42,7 +43,7 @@ enum init_kind {
 struct init {
     enum init_kind kind;
     double value;        /* of INIT_CONSTANT, INIT_UNIFORM, INIT_NORMAL */
-    int fan_in;          /* of INIT_DEFAULT, INIT_HE_NORMAL, INIT_DIRAC: inputs of one output */
+    int fan_in;          /* inputs of one output: of the kinds before INIT_CONSTANT */
     double eps;          /* of INIT_WHITEN: added to the eigenvalues */
     int images;          /* of INIT_WHITEN: how many training images are looked at */
 };

@@ -43,6 +43,18 @@ static void fill_dirac(double *values, const int dims[4])
     }
 }
 
+/* Divides by the standard deviation of the values themselves (torch.std: over count - 1). */
+static void standardise(double *values, size_t count)
+{
+    double sum = 0, squares = 0;
+    for (size_t i = 0; i < count; i++)
+        sum += values[i];
+    for (size_t i = 0; i < count; i++)
+        squares += (values[i] - sum / (double)count) * (values[i] - sum / (double)count);
+    for (size_t i = 0; i < count && squares > 0; i++)
+        values[i] /= sqrt(squares / (double)(count - 1));
+}
+
 static int fill_whitening(double *values, const struct tensor *t,
                           const struct init_images *images, struct err *e)
 {
@@ -70,6 +82,10 @@ static int fill(double *values, const struct tensor *t, struct rng *r,
         break;
     case INIT_WHITEN:
         return fill_whitening(values, t, images, e);
+    case INIT_STANDARD:
+        fill_uniform(values, t->count, -1 / sqrt(fan_in), 1 / sqrt(fan_in), r);
+        standardise(values, t->count);
+        break;
     case INIT_CONSTANT:
         for (size_t i = 0; i < t->count; i++)
             values[i] = init->value;

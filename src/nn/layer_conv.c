@@ -75,8 +75,7 @@ static int infer(struct builder *b, struct node *n)
         return -1;
     if (conv->init.kind == INIT_WHITEN && n->inputs[0] != 0)
         return builder_fail(b, "init", "only a layer that reads the image can whiten");
-    if (conv->bias_init.kind == INIT_WHITEN || conv->bias_init.kind == INIT_DIRAC ||
-        conv->bias_init.kind == INIT_HE_NORMAL)
+    if (conv->bias_init.kind != INIT_DEFAULT && conv->bias_init.kind < INIT_CONSTANT)
         return builder_fail(b, "bias_init", "a bias has no such first values");
     bool whiten = conv->init.kind == INIT_WHITEN;
     conv->init.fan_in = conv->bias_init.fan_in = n->in.c * conv->kernel.r * conv->kernel.s;

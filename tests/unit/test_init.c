@@ -154,6 +154,31 @@ static void test_init__dirac_begins_with_the_identity(void **state)
     teardown(&f);
 }
 
+/* head.weight *= 1 / head.weight.std(): the uniform values of the default, with deviation 1. */
+static void test_init__standard_has_unit_deviation(void **state)
+{
+    (void)state;
+    struct fixture f;
+    const struct tensor *t;
+    setup(&f, "a conv 3x3 8\np maxpool global\nl linear classes init=default\n", 16);
+    init(&f, 3, NULL);
+    double *plain = values_of(&f, "l.weight", &t);
+    teardown(&f);
+    setup(&f, "a conv 3x3 8\np maxpool global\nl linear classes init=standard\n", 16);
+    init(&f, 3, NULL);
+    double *w = values_of(&f, "l.weight", &t), sum = 0, squares = 0, n = (double)t->count;
+    for (size_t i = 0; i < t->count; i++)
+        sum += w[i];
+    for (size_t i = 0; i < t->count; i++) {
+        squares += (w[i] - sum / n) * (w[i] - sum / n);
+        assert_true(fabs(w[i] / w[0] - plain[i] / plain[0]) < 1e-12 * fabs(w[i] / w[0]));
+    }
+    assert_true(fabs(squares / (n - 1) - 1) < 1e-12);
+    free(plain);
+    free(w);
+    teardown(&f);
+}
+
 static void test_init__depends_on_the_seed_and_on_nothing_else(void **state)
 {
     (void)state;
@@ -273,6 +298,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_init__distributions_are_those_asked_for),
         cmocka_unit_test(test_init__dirac_begins_with_the_identity),
+        cmocka_unit_test(test_init__standard_has_unit_deviation),
         cmocka_unit_test(test_init__depends_on_the_seed_and_on_nothing_else),
         cmocka_unit_test(test_init__whitened_patches_have_unit_second_moments),
         cmocka_unit_test(test_init__whitening_without_images_is_an_error),
