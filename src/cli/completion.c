@@ -47,12 +47,22 @@ void completion_bash(const struct command *const *commands, FILE *out)
                  "complete -o default -F _kiln kiln\n");
 }
 
+/* Text between single quotes, as a shell reads it. */
+static void print_quoted(const char *text, FILE *out)
+{
+    for (; *text; text++)
+        fputs(*text == '\'' ? "'\\''" : (const char[]){*text, 0}, out);
+}
+
 void completion_zsh(const struct command *const *commands, FILE *out)
 {
     fprintf(out, "#compdef kiln\n# zsh completion for kiln; made by 'kiln completion zsh'\n"
                  "if (( CURRENT == 2 )); then\n    local -a commands=(\n");
-    for (const struct command *const *c = commands; *c; c++)
-        fprintf(out, "        '%s:%s'\n", (*c)->name, (*c)->summary);
+    for (const struct command *const *c = commands; *c; c++) {
+        fprintf(out, "        '%s:", (*c)->name);
+        print_quoted((*c)->summary, out);
+        fprintf(out, "'\n");
+    }
     fprintf(out, "    )\n    _describe command commands\n    return\nfi\ncase $words[2] in\n");
     for (const struct command *const *c = commands; *c; c++) {
         fprintf(out, "%s) compadd --", (*c)->name);

@@ -51,6 +51,14 @@ class Usage(harness.Case):
         self.assertEqual(offers("kiln", "train", "quickstart", "--weight-d"), ["--weight-decay"])
         self.assertEqual(offers("kiln", "doctor", "--weight-d"), [])
 
+    def test_completion__zsh_gets_a_script_that_parses(self):
+        """Summaries have apostrophes. Where zsh is not there, bash stands in: the script keeps to
+        what both understand."""
+        self.write("words", self.kiln("completion", "zsh").stdout)
+        for shell in ("bash", "zsh"):
+            if shutil.which(shell):
+                subprocess.run([shell, "-n", "words"], cwd=self.folder, check=True)
+
     def test_manual__is_clean_to_groff(self):
         if not shutil.which("groff"):
             self.skipTest("groff is not there")
