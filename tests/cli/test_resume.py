@@ -57,7 +57,7 @@ class Resume(harness.Case):
             LD_PRELOAD=harness.FAULT_LIB, KILN_FAULT_AT=str(call), KILN_FAULT_SIGNAL="9",
             KILN_FAULT_PATH=str(self.folder / "killed"))
         done = subprocess.run([KILN, *args], cwd=self.folder, env=env, text=True,
-                              capture_output=True, timeout=120)
+                              capture_output=True, timeout=harness.patience(120))
         self.assertIn(done.returncode, (0, -signal.SIGKILL), done.stderr)
         return done.returncode == -signal.SIGKILL
 
@@ -99,7 +99,7 @@ class Resume(harness.Case):
                 process = self.start("--json", *LONG, out=out)
                 self.wait_for_step(process, out, 7)
                 process.send_signal(number)
-                stdout, stderr = process.communicate(timeout=120)
+                stdout, stderr = process.communicate(timeout=harness.patience(120))
                 if process.returncode != 0:
                     break
             self.assertEqual(process.returncode, status, stderr)
