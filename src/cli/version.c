@@ -13,6 +13,7 @@
 #include "base/file.h"
 #include "base/hash.h"
 #include "cli/cli.h"
+#include "nn/whiten.h"
 #include "report/assets.h"
 #include "serve/http.h"
 #include "store/db.h"
@@ -45,7 +46,10 @@ const char *version_flags(void)
 json_t *version_libraries(void)
 {
     json_t *o = json_object();
+    char lapack[32];
+    whiten_lapack(lapack);
     json_object_set_new(o, "openmp", json_integer(_OPENMP));
+    json_object_set_new(o, "lapack", json_string(lapack));
     json_object_set_new(o, "openssl", json_string(OpenSSL_version(OPENSSL_VERSION_STRING)));
     json_object_set_new(o, "curl", json_string(curl_version_info(CURLVERSION_NOW)->version));
     const char *archive = archive_version_string() + strlen("libarchive ");

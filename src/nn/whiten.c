@@ -3,6 +3,7 @@
 
 #include <assert.h>
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -81,4 +82,11 @@ int whiten_filters(double *filters, const int dims[4], double eps,
     free(moments);
     free(eigenvalues);
     return rc;
+}
+
+void whiten_lapack(char version[32])
+{
+    lapack_int major = 0, minor = 0, patch = 0;
+    LAPACKE_ilaver(&major, &minor, &patch);
+    snprintf(version, 32, "%d.%d.%d", (int)major, (int)minor, (int)patch);
 }

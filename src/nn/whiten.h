@@ -13,4 +13,7 @@
 int whiten_filters(double *filters, const int dims[4], double eps,
                    const struct init_images *images, struct err *e);
 
+/* Version of the LAPACK that finds the eigenvectors: "3.9.0". */
+void whiten_lapack(char version[32]);
+
 #endif
