@@ -6,7 +6,9 @@
  *   ablations     decay on, off, only on scale-invariant weights, only on the others, and replaced
  *                 by projection half-way
  *   invariances   lr x 4 and x 16 at constant lr wd; lr / (1 - momentum) constant; LARS
- *   exact         a few steps: first weights x c; x 2 with lr x 1, 2, 4, 8; decay as a growing rate
+ *   exact         a few steps: first weights x c; x 2 with lr x 1, 2, 4, 8; decay as a growing rate.
+ *                 In double precision on a sliver of the network, and the last two with long
+ *                 weights, so that neither rounding nor batch norm's eps is in the way
  *
  * weight_decay_seen.c reads them.
  */
@@ -22,7 +24,11 @@
 const double invariance_factors[INVARIANCE_FACTORS] = {0.0009765625, 0.03125, 0.25, 1, 4, 32, 1024};
 const double rescale_factors[RESCALE_FACTORS] = {1, 2, 4, 8};
 
-enum { PAIRS = 32, TEXT = 32 };
+enum { PAIRS = 32, TEXT = 32, EXACT_BATCH = 16 };
+static const double EXACT_WIDTH = 0.0625;
+/* First weights x 32 with a learning rate x 32^2 and a decay / 32^2 take the path of weights x 1,
+ * but for eps, which is now a thousandth of what it was against the variance of the outputs. */
+static const double LONG = 32;
 
 /* Keys and values in the making; numbers are printed into it. */
 struct pairs {
@@ -59,27 +65,30 @@ static void set_others(struct pairs *p, double lr_factor, double decay_factor)
     }
 }
 
-/* So many epochs are so many steps. */
+/* So many epochs of a short run are so many steps. */
 static int short_epochs(const struct study_plan *p, int steps, double *epochs, struct err *e)
 {
-    const struct config *c = &p->sweep->base;
-    const struct dataset *kind = dataset_find(c->data);
+    struct config c = p->sweep->base;
+    const struct dataset *kind = dataset_find(c.data);
     struct train_estimate size;
     if (!kind)
-        return dataset_unknown(c->data, e);
+        return dataset_unknown(c.data, e);
+    c.batch = EXACT_BATCH;
     const struct shape input = {kind->channels, IMAGE_SIDE, IMAGE_SIDE};
-    if (trainer_estimate(c, input, kind->classes, kind->train_count, kind->test_count, &size, e))
+    if (trainer_estimate(&c, input, kind->classes, kind->train_count, kind->test_count, &size, e))
         return -1;
     *epochs = steps / (double)size.steps_per_epoch;
     return 0;
 }
 
-/* A run of few steps: no evaluation, and no rounding but that of single precision. */
+/* A run of few steps in double precision, which is slow: of a narrow network on small batches. */
 static void set_short(struct pairs *p, double epochs)
 {
     set_number(p, "epochs", epochs);
+    set_number(p, "batch", EXACT_BATCH);
+    set_number(p, "width", EXACT_WIDTH);
     set(p, "eval_every", "-1");
-    set(p, "precision", "fp32");
+    set(p, "precision", "fp64");
 }
 
 void weight_decay_label(const char *format, double factor, char label[64])
@@ -178,7 +187,7 @@ static int plan_scales(struct study_plan *p, double epochs, struct err *e)
 
 static int plan_rescaling(struct study_plan *p, int seeds, double epochs, struct err *e)
 {
-    const double lr = p->sweep->base.lr / 4;
+    const double long_lr = LONG * LONG * p->sweep->base.lr / 4;
     for (int i = -1; i < RESCALE_FACTORS; i++) {
         char label[64] = RESCALE_NONE;
         double factor = i < 0 ? 1 : rescale_factors[i];
@@ -187,9 +196,9 @@ static int plan_rescaling(struct study_plan *p, int seeds, double epochs, struct
             weight_decay_label("weights x 2, learning rate x %g", factor, label);
         set_short(&s, epochs);
         set_number(&s, "weight_decay", 0);
-        set_number(&s, "lr", factor * lr);
-        set_number(&s, "init_scale", i < 0 ? 1 : 2);
-        set_others(&s, 1 / factor, 1);
+        set_number(&s, "lr", factor * long_lr);
+        set_number(&s, "init_scale", i < 0 ? LONG : 2 * LONG);
+        set_others(&s, 1 / (LONG * LONG * factor), 1);
         if (study_trials(p, seeds, label, s.list, e))
             return -1;
     }
@@ -208,8 +217,9 @@ static int plan_growing(struct study_plan *p, int seeds, double epochs, struct e
         set_number(&s, "momentum", 0);
         set(&s, "nesterov", "no");
         set_others(&s, 0, 0);
-        set_number(&s, "weight_decay", i == 0 ? EXACT_DECAY : 0);
-        set_number(&s, "lr", i == 1 ? EXACT_RATE / a : EXACT_RATE);
+        set_number(&s, "init_scale", LONG);
+        set_number(&s, "weight_decay", i == 0 ? EXACT_DECAY / (LONG * LONG) : 0);
+        set_number(&s, "lr", LONG * LONG * (i == 1 ? EXACT_RATE / a : EXACT_RATE));
         if (i == 1) {
             /* The schedule's factor is f^(s / (T - 1)): of step s it must be a^(-2s). */
             set(&s, "schedule", "exponential");

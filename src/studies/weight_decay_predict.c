@@ -31,17 +31,17 @@ static void predict_exact(struct study_plan *p)
         .statement = "Weights twice as long take a learning rate four times as high to follow the "
                      "same path.",
         .formula = "lr / |w|^2 stays the same",
-        .prediction = "Over 100 steps the losses at learning rate x 4 are more than ten times "
-                      "closer to those of the original than at x 1, 2 and 8.",
-        .low = 0, .high = 0.1, .unit = "distance at x 4 over the least of the others",
+        .prediction = "Over 100 steps the losses at learning rate x 4 are more than a hundred "
+                      "times closer to those of the original than at x 1, 2 and 8.",
+        .low = 0, .high = 0.01, .unit = "distance at x 4 over the least of the others",
         .falsified_by = "A factor other than 4 that follows the original at least as well."});
     study_predict(p, &(struct study_claim){
         .id = "growing-rate",
         .statement = "Weight decay is the same as a learning rate that grows exponentially.",
         .formula = "lr_s = lr a^(-2s-1), a = 1 - lr wd (Li and Arora 2020)",
-        .prediction = "Over 100 steps losses differ by less than a tenth of what leaving out the "
-                      "decay makes (rounding and batch norm's eps).",
-        .low = 0, .high = 0.1, .unit = "distance over that without decay",
+        .prediction = "Over 100 steps losses differ by less than a hundredth of what leaving out "
+                      "the decay makes (what rounding and batch norm's eps grow to).",
+        .low = 0, .high = 0.01, .unit = "distance over that without decay",
         .falsified_by = "Losses that drift apart within 100 steps."});
 }
 

@@ -162,7 +162,7 @@ static int see_growing(struct study_results *r, struct err *e)
         d[k] /= without[k];
     struct study_seen seen = study_mean(d, n);
     seen.what = study_text(r, "Over %d steps the losses differ by %.2g of their mean, which is "
-                              "%.2g of what leaving out the decay makes (%zu seeds, single "
+                              "%.2g of what leaving out the decay makes (%zu seeds, double "
                               "precision).",
                            EXACT_STEPS, apart, seen.value, n);
     study_conclude(r, "growing-rate", &seen);

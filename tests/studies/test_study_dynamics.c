@@ -125,7 +125,7 @@ static void decay_records(const char *dir, const struct config *c, const char *l
 {
     struct metrics f;
     struct err e;
-    int each = c->epochs < 10 ? 1 : 10, count = c->epochs < 1 ? 10 : 100;
+    int each = c->epochs < 10 ? 1 : 10, count = strncmp(label, "first", 5) == 0 ? 10 : 100;
     open_records(&f, dir, "metrics.jsonl");
     for (int i = 1; i <= count; i++) {
         metrics_begin(&f, "train", (uint64_t)(i * each), i);
