@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/json.h"
 #include "report/assets.h"
 #include "report/html.h"
 
@@ -39,7 +40,7 @@ void chart_axis(json_t *chart, const char *axis, const char *title, const char *
     json_t *scale = member(member(member(chart, "options"), "scales"), axis);
     json_t *heading = member(scale, "title");
     json_object_set_new(heading, "display", json_true());
-    json_object_set_new(heading, "text", json_string(title));
+    json_object_set_new(heading, "text", json_text(title));
     if (type)
         json_object_set_new(scale, "type", json_string(type));
 }
@@ -69,8 +70,8 @@ static json_t *new_dataset(const char *role, const char *label, const char *key,
 {
     json_t *set = json_object();
     json_object_set_new(set, "role", json_string(role));
-    json_object_set_new(set, "label", json_string(label));
-    json_object_set_new(set, "key", json_string(key));
+    json_object_set_new(set, "label", json_text(label));
+    json_object_set_new(set, "key", json_text(key));
     json_object_set_new(set, "colour", json_integer(colour));
     return set;
 }

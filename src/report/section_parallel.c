@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/json.h"
 #include "report/axes.h"
 #include "report/figure.h"
 #include "report/html.h"
@@ -23,7 +24,7 @@ static double position(const struct axis *a, size_t place)
 static json_t *category(const char *name, const char *low, const char *high)
 {
     json_t *o = json_object();
-    json_object_set_new(o, "name", json_string(name));
+    json_object_set_new(o, "name", json_text(name));
     json_object_set_new(o, "low", json_string(low));
     json_object_set_new(o, "high", json_string(high));
     return o;
@@ -41,7 +42,7 @@ static void add_text(json_t *texts, const char *name, const char *value)
 {
     char text[256];
     snprintf(text, sizeof text, "%.80s %.120s", name, value);
-    json_array_append_new(texts, json_string(text));
+    json_array_append_new(texts, json_text(text));
 }
 
 /* The line of one group over the axes and, last, its accuracy between low and high. */

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "report/figure.h"
 #include "report/html.h"
 #include "report/series.h"
 #include "scratch.h"
@@ -52,6 +53,17 @@ static void test_html_text__replaces_what_is_not_utf8(void **state)
     assert_escaped("\xed\xa0\x80", "\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd");
     assert_escaped("\xf4\x90\x80\x80", "\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd");
     assert_escaped("\x01\x1b[0m", "\xef\xbf\xbd\xef\xbf\xbd[0m");
+}
+
+/* Names of configurations are cut to the room there is, which may be in the middle of a letter. */
+static void test_chart_add__takes_half_a_letter(void **state)
+{
+    (void)state;
+    const double x[2] = {0, 1}, y[2] = {1, 2};
+    json_t *chart = chart_new("curves");
+    json_t *set = chart_add(chart, "plain", "lr 0.1 \xc2", "lr 0.1 \xc2", 1, x, y, 2, 0);
+    assert_string_equal(json_string_value(json_object_get(set, "label")), "lr 0.1 ?");
+    json_decref(chart);
 }
 
 static void test_html_json__cannot_end_its_script(void **state)
@@ -186,6 +198,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_html_text__escapes_what_means_something),
         cmocka_unit_test(test_html_text__replaces_what_is_not_utf8),
+        cmocka_unit_test(test_chart_add__takes_half_a_letter),
         cmocka_unit_test(test_html_json__cannot_end_its_script),
         cmocka_unit_test(test_html_base64__matches_the_rfc),
         cmocka_unit_test(test_html_spread__has_the_decimals_of_its_deviation),
