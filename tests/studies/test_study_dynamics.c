@@ -139,10 +139,24 @@ static void decay_records(const char *dir, const struct config *c, const char *l
     metrics_close(&f);
 }
 
+/* lr_s = lr a^(-2s-1) with a = 1 - lr wd, on weights 1024 times as long, whatever origin the recipe's
+ * schedule has. */
+static void check_growing(const struct config *c)
+{
+    struct schedule s;
+    struct err e;
+    const double a = 1 - 0.1 * 0.03, at[3] = {0, 1, 99};
+    assert_int_equal(config_schedule(c, &s, &e), 0);
+    for (int i = 0; i < 3; i++) {
+        double rate = c->lr * schedule_factor(&s, (uint64_t)at[i], 100, 256);
+        assert_true(fabs(rate / (0.1 * 1024 * 1024 * pow(a, -2 * at[i] - 1)) - 1) < 1e-7);
+    }
+}
+
 static void decay_world(const struct config *c, const char *label, struct made_result *m)
 {
-    (void)c;
-    (void)label;
+    if (strcmp(label, "growing learning rate") == 0)
+        check_growing(c);
     m->records = decay_records;
 }
 
