@@ -6,8 +6,8 @@
  *   ablations     decay on, off, only on scale-invariant weights, only on the others, and replaced
  *                 by projection half-way
  *   invariances   lr x 4 and x 16 at constant lr wd; lr / (1 - momentum) constant; LARS
- *   exact         a few steps: first weights x c; x 2 with lr x 1, 2, 4, 8; decay as a growing rate.
- *                 In double precision on a sliver of the network, and the last two with long
+ *   exact         a few steps: first weights x c; x 2 with lr x 1, 2, 4, 8; decay as a growing
+ *                 rate. In double precision on a sliver of the network, the last two with long
  *                 weights, so that neither rounding nor batch norm's eps is in the way
  *
  * weight_decay_seen.c reads them.

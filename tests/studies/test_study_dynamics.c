@@ -125,7 +125,8 @@ static void decay_records(const char *dir, const struct config *c, const char *l
 {
     struct metrics f;
     struct err e;
-    int each = c->epochs < 10 ? 1 : 10, count = strncmp(label, "first", 5) == 0 ? 10 : 100;
+    bool looked = strncmp(label, "first", 5) == 0;
+    int each = c->epochs < 10 ? 1 : 10, count = looked ? 10 : 100;
     open_records(&f, dir, "metrics.jsonl");
     for (int i = 1; i <= count; i++) {
         metrics_begin(&f, "train", (uint64_t)(i * each), i);
@@ -139,8 +140,8 @@ static void decay_records(const char *dir, const struct config *c, const char *l
     metrics_close(&f);
 }
 
-/* lr_s = lr a^(-2s-1) with a = 1 - lr wd, on weights 1024 times as long, whatever origin the recipe's
- * schedule has. */
+/* lr_s = lr a^(-2s-1) with a = 1 - lr wd, on weights 1024 times as long, whatever origin the
+ * recipe's schedule has. */
 static void check_growing(const struct config *c)
 {
     struct schedule s;
