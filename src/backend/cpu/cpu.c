@@ -11,7 +11,7 @@ static void cpu_free(struct backend *base)
     if (!base)
         return;
     struct cpu_backend *b = cpu_of(base);
-    big_free(b->scratch, (size_t)b->base.threads * CPU_SCRATCH);
+    big_free(b->scratch, b->base.scratch_bytes);
     big_free(b, sizeof *b);
 }
 
@@ -51,14 +51,15 @@ struct backend *backend_cpu_new(const struct backend_options *o, struct err *e)
     b->base.real_bytes = precision_real_bytes(precision);
     kernels_init(&b->kernels, tier, precision);
     b->base.shares_memory = true;
-    b->base.scratch_bytes = (size_t)o->threads * CPU_SCRATCH;
+    b->base.scratch_bytes = (size_t)o->threads * (CPU_SCRATCH + sizeof *b->ranges);
     b->base.convolution = o->convolution ? o->convolution : "auto";
     b->rates = o->rates ? *o->rates : conv_builtin_rates(tier, precision);
     fill_ops(&b->ops);
-    b->scratch = big_new((size_t)o->threads * CPU_SCRATCH, "the threads' scratch", e);
+    b->scratch = big_new(b->base.scratch_bytes, "the threads' scratch", e);
     if (!b->scratch) {
         cpu_free(&b->base);
         return NULL;
     }
+    b->ranges = (void *)(b->scratch + (size_t)o->threads * CPU_SCRATCH);
     return &b->base;
 }

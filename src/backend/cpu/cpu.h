@@ -8,10 +8,18 @@
 #ifndef KILN_BACKEND_CPU_H
 #define KILN_BACKEND_CPU_H
 
+#include <stdatomic.h>
+
 #include "backend/backend.h"
 #include "kernels/kernels.h"
 
 enum { CPU_SCRATCH = 1 << 18 }; /* bytes */
+
+/* The items [next, end) that a thread begins with, on a line of the cache of their own. */
+struct cpu_range {
+    _Alignas(64) atomic_int next;
+    int end;
+};
 
 struct cpu_backend {
     struct backend base;    /* first, so that a struct backend * is one of these */
@@ -19,6 +27,7 @@ struct cpu_backend {
     struct kernels kernels;
     struct conv_rates rates;
     char *scratch;          /* threads * CPU_SCRATCH bytes */
+    struct cpu_range *ranges; /* [threads], behind the scratch: of the cpu_parallel that runs */
 };
 
 static inline struct cpu_backend *cpu_of(struct backend *b)
@@ -32,8 +41,9 @@ static inline void *cpu_scratch(struct cpu_backend *b, int worker)
     return b->scratch + (size_t)worker * CPU_SCRATCH;
 }
 
-/* Runs fn(ctx, item, worker) for every item in [0, count), on b's threads, each thread a range of
- * neighbouring items; returns when all are done. worker is in [0, threads) and tells scratch apart.
+/* Runs fn(ctx, item, worker) for every item in [0, count), on b's threads, each thread first a
+ * range of neighbouring items and then what is left of others; returns when all are done. worker
+ * is in [0, threads) and tells scratch apart.
  * Must not be called from within an item. The only place of the program that starts threads. */
 typedef void (*cpu_item_fn)(void *ctx, int item, int worker);
 void cpu_parallel(struct cpu_backend *b, int count, cpu_item_fn fn, void *ctx);

@@ -1,7 +1,18 @@
-/* parallel.c - the threads of the program: see cpu_parallel in cpu.h, and backend_rest. */
+/* parallel.c - the threads of the program: see cpu_parallel in cpu.h, and backend_rest.
+ *
+ * Each thread begins with a range of neighbouring items of its own. One that has done its range
+ * goes on with what is left of the others', item by item: a core that somebody else uses for a
+ * while holds the rest up no longer than one item. */
 #include <omp.h>
 
 #include "backend/cpu/cpu.h"
+
+/* The next item of a range, or -1. */
+static int take(struct cpu_range *r)
+{
+    int item = atomic_fetch_add_explicit(&r->next, 1, memory_order_relaxed);
+    return item < r->end ? item : -1;
+}
 
 void cpu_parallel(struct cpu_backend *b, int count, cpu_item_fn fn, void *ctx)
 {
@@ -11,9 +22,19 @@ void cpu_parallel(struct cpu_backend *b, int count, cpu_item_fn fn, void *ctx)
             fn(ctx, i, 0);
         return;
     }
-#pragma omp parallel for schedule(static) num_threads(threads)
-    for (int i = 0; i < count; i++)
-        fn(ctx, i, omp_get_thread_num());
+    for (int t = 0; t < threads; t++) {
+        atomic_init(&b->ranges[t].next, (int)cpu_part_begin((size_t)count, t, threads));
+        b->ranges[t].end = (int)cpu_part_begin((size_t)count, t + 1, threads);
+    }
+#pragma omp parallel num_threads(threads)
+    {
+        int worker = omp_get_thread_num();
+        for (int t = 0; t < threads; t++) {
+            struct cpu_range *r = &b->ranges[(worker + t) % threads];
+            for (int item = take(r); item >= 0; item = take(r))
+                fn(ctx, item, worker);
+        }
+    }
 }
 
 void backend_rest(void)
