@@ -91,7 +91,7 @@ struct winograd_kernels {
     /* The rest is bf16's and NULL elsewhere; see below. input_rows is `input` for `outer`. */
     void (*input_rows)(int my, int mx, int images, const void *const *x,
                        const struct winograd_taken *taken, void *v, size_t step);
-    void (*pack)(int to, int from, bool transposed, const float *w, int line, void *u,
+    void (*pack)(int to, int from, bool transposed, const float *w, int line, bool stream, void *u,
                  size_t step);
     void (*product)(int c, int images, const void *v, const void *u, void *m);
     void (*outer)(int pixels, int images, int c, bool add, const void *v, size_t v_step,
@@ -111,7 +111,7 @@ struct winograd_kernels {
  *
  *      pack       makes U of the 32 channels from 32*line on out of w [k][c][9], to = k and
  *                 from = c; transposed, for backward-data: to = c, from = k, taps in reverse.
- *                 Frequency f at u + f * step
+ *                 Frequency f at u + f * step. stream: past the caches
  *      product    m[i][k] = sum over c of v[i][c] * u[c][k], one frequency; `images` is a
  *                 multiple of 8
  *      outer      du[c][k] = sum over pixels and images of v * d, for one line of C with c

@@ -183,7 +183,8 @@ INLINE int pair_channel(int p, int second)
     return p < PAIRS / 2 ? 4 * p + 2 * second : 4 * (p - PAIRS / 2) + 1 + 2 * second;
 }
 
-/* The nine taps of 32 by 32 channels, [from][tap][to], zero past the ends. */
+/* The nine taps of 32 by 32 channels, [from][tap][to], zero past the ends. Asks for those of the
+ * next 32 channels summed over. */
 static void take_taps(int to, int from, bool transposed, const float *w, int to_first,
                       int from_first, float taps[CB][WINOGRAD_TAPS][CB])
 {
@@ -196,6 +197,7 @@ static void take_taps(int to, int from, bool transposed, const float *w, int to_
         for (int i = 0; i < to_count; i++) {
             const float *nine = w + (size_t)(to_first + i) * to_step +
                                 (size_t)(from_first + j) * from_step;
+            __builtin_prefetch(nine + CB * from_step, 0, 2);
             for (int t = 0; t < WINOGRAD_TAPS; t++)
                 taps[j][transposed ? WINOGRAD_TAPS - 1 - t : t][i] = nine[t];
         }
@@ -216,22 +218,38 @@ INLINE void weights_points(float (*taps)[CB], int to, vec *u)
     }
 }
 
-static void pack(int to, int from, bool transposed, const float *w, int line, void *u, size_t step)
+INLINE void pack_points(float (*taps)[WINOGRAD_TAPS][CB], bool stream, char *u, size_t step)
+{
+    for (int p = 0; p < PAIRS; p++)
+        for (int part = 0; part < 2; part++) {
+            vec first[WINOGRAD_FREQUENCIES], second[WINOGRAD_FREQUENCIES];
+            char *at = u + p * PAIR_BYTES + part * LINE;
+            weights_points(taps[pair_channel(p, 0)], part * VEC, first);
+            weights_points(taps[pair_channel(p, 1)], part * VEC, second);
+            for (int f = 0; f < WINOGRAD_FREQUENCIES; f++) {
+                __m512i line = interleave(first[f], second[f]);
+                if (stream)
+                    _mm512_stream_si512((__m512i *)(void *)(at + (size_t)f * step), line);
+                else
+                    _mm512_store_si512(at + (size_t)f * step, line);
+            }
+        }
+}
+
+static void pack(int to, int from, bool transposed, const float *w, int line, bool stream, void *u,
+                 size_t step)
 {
     _Alignas(LINE) float taps[CB][WINOGRAD_TAPS][CB];
     for (int from_line = 0; from_line * CB < from; from_line++) {
         take_taps(to, from, transposed, w, line * CB, from_line * CB, taps);
-        for (int p = 0; p < PAIRS; p++)
-            for (int part = 0; part < 2; part++) {
-                vec first[WINOGRAD_FREQUENCIES], second[WINOGRAD_FREQUENCIES];
-                char *at = (char *)u + (size_t)(from_line * PAIRS + p) * PAIR_BYTES +
-                           (size_t)(part * LINE);
-                weights_points(taps[pair_channel(p, 0)], part * VEC, first);
-                weights_points(taps[pair_channel(p, 1)], part * VEC, second);
-                for (int f = 0; f < WINOGRAD_FREQUENCIES; f++)
-                    _mm512_store_si512(at + (size_t)f * step, interleave(first[f], second[f]));
-            }
+        char *at = (char *)u + (size_t)(from_line * PAIRS) * PAIR_BYTES;
+        if (stream)
+            pack_points(taps, true, at, step);
+        else
+            pack_points(taps, false, at, step);
     }
+    if (stream)
+        v_stream_end();
 }
 
 /* Products. */

@@ -21,6 +21,7 @@ enum {
     CHUNK_BYTES = 1 << 20,      /* of V and M, about: the second-level cache */
     POOL_WINDOW = 4,            /* outputs of a 2x2 pool's window */
     STREAM_BYTES = 16 << 20,    /* maps of this size would not stay in the last-level cache */
+    PACK_STREAM_BYTES = 2 << 20, /* weights of this size leave the second-level caches anyway */
     TILES_MOST = 64,            /* of a dimension, so that everything can be counted in ints */
     ITEMS_PER_THREAD = 4        /* at least, where the work can be cut that finely */
 };
@@ -74,6 +75,7 @@ struct pack_job {
     enum conv_pass pass;
     const void *weights;
     char *packed;
+    bool stream;                /* what is written is too large for the caches of one core */
 };
 
 /* The plain packing goes where the last nine frequencies will be, and is transformed in place. */
@@ -89,7 +91,7 @@ static void pack_panel(void *ctx, int panel, int worker)
     int lines = winograd_panel_lines(p, to, panel);
     char *u = j->packed + u_at(p, panel, from);
     if (k->winograd.pack) {
-        k->winograd.pack(to, from, j->pass == CONV_BACKWARD_DATA, j->weights, panel, u,
+        k->winograd.pack(to, from, j->pass == CONV_BACKWARD_DATA, j->weights, panel, j->stream, u,
                          u_step(p, lines, from));
         return;
     }
@@ -101,18 +103,19 @@ static void pack_panel(void *ctx, int panel, int worker)
     k->winograd.weights(from, lines, j->pass == CONV_BACKWARD_DATA, u);
 }
 
-static void winograd_pack(struct cpu_backend *b, const struct conv_shape *s, enum conv_pass pass,
-                          const void *weights, void *packed)
-{
-    struct pack_job j = {.b = b, .s = s, .pass = pass, .weights = weights, .packed = packed};
-    cpu_parallel(b, winograd_panels(b->base.precision, conv_to(s, pass)), pack_panel, &j);
-}
-
 static size_t winograd_packed_bytes(const struct cpu_backend *b, const struct conv_shape *s,
                                     enum conv_pass pass)
 {
     enum precision p = b->base.precision;
     return u_at(p, winograd_panels(p, conv_to(s, pass)), conv_from(s, pass));
+}
+
+static void winograd_pack(struct cpu_backend *b, const struct conv_shape *s, enum conv_pass pass,
+                          const void *weights, void *packed)
+{
+    struct pack_job j = {.b = b, .s = s, .pass = pass, .weights = weights, .packed = packed};
+    j.stream = winograd_packed_bytes(b, s, pass) >= PACK_STREAM_BYTES;
+    cpu_parallel(b, winograd_panels(b->base.precision, conv_to(s, pass)), pack_panel, &j);
 }
 
 /* Forward and backward-data. */
