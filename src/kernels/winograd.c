@@ -12,6 +12,7 @@
 #define vec REAL
 #define v_load(p) (*(p))
 #define v_store(p, a) (*(p) = (a))
+#define v_stream v_store
 #define v_set(a) (a)
 #define v_add(a, b) ((a) + (b))
 #define v_sub(a, b) ((a) - (b))

@@ -84,9 +84,9 @@ struct winograd_kernels {
     void (*weights)(int c, int lines, bool flip, void *u);
 
     /* dw[t] = G^T du G, t < 9. du: P [c][lines*CB], frequency f at du + f * du_step; dw: tap t at
-     * dw + t * dw_step, there channel c at c * dw_row. */
-    void (*weights_gradient)(int c, int lines, const void *du, size_t du_step, void *dw,
-                             size_t dw_step, size_t dw_row);
+     * dw + t * dw_step, there channel c at c * dw_row. stream: past the caches. */
+    void (*weights_gradient)(int c, int lines, const void *du, size_t du_step, bool stream,
+                             void *dw, size_t dw_step, size_t dw_row);
 
     /* The rest is bf16's and NULL elsewhere; see below. input_rows is `input` for `outer`. */
     void (*input_rows)(int my, int mx, int images, const void *const *x,

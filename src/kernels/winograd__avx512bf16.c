@@ -343,12 +343,19 @@ static void outer(int pixels, int images, int c, bool add, const void *v, size_t
 }
 
 /* 16 even and 16 odd numbers to 32 in order. */
-INLINE void store_mixed(float *p, vec even, vec odd)
+INLINE void store_mixed(float *p, vec even, vec odd, bool stream)
 {
     const __m512i low = _mm512_setr_epi32(0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);
-    const __m512i eight = _mm512_set1_epi32(8);
-    v_store(p, _mm512_permutex2var_ps(even, low, odd));
-    v_store(p + VEC, _mm512_permutex2var_ps(even, _mm512_add_epi32(low, eight), odd));
+    const __m512i high = _mm512_add_epi32(low, _mm512_set1_epi32(8));
+    vec first = _mm512_permutex2var_ps(even, low, odd);
+    vec second = _mm512_permutex2var_ps(even, high, odd);
+    if (stream) {
+        v_stream(p, first);
+        v_stream(p + VEC, second);
+    } else {
+        v_store(p, first);
+        v_store(p + VEC, second);
+    }
 }
 
 INLINE void weights_gradient_points(const char *du, size_t du_step, vec dw[3][3])
@@ -367,8 +374,8 @@ INLINE void weights_gradient_points(const char *du, size_t du_step, vec dw[3][3]
         weights_gradient_1d_one(half[i], dw[i]);
 }
 
-static void weights_gradient(int c, int lines, const void *du, size_t du_step, void *dw,
-                             size_t dw_step, size_t dw_row)
+static void weights_gradient(int c, int lines, const void *du, size_t du_step, bool stream,
+                             void *dw, size_t dw_step, size_t dw_row)
 {
     assert(lines == 1);
     (void)lines;
@@ -381,8 +388,9 @@ static void weights_gradient(int c, int lines, const void *du, size_t du_step, v
         weights_gradient_points(from + LINE, du_step, odd);
         UNROLL for (int t = 0; t < WINOGRAD_TAPS; t++)
             store_mixed((float *)(void *)(to + (size_t)t * dw_step), even[t / 3][t % 3],
-                        odd[t / 3][t % 3]);
+                        odd[t / 3][t % 3], stream);
     }
+    v_stream_end();
 }
 
 void winograd_kernels_init__avx512bf16(struct winograd_kernels *k)

@@ -24,8 +24,8 @@ static void NAME(weights)(int c, int lines, bool flip, void *u)
     }
 }
 
-static void NAME(weights_gradient)(int c, int lines, const void *du, size_t du_step, void *dw,
-                                   size_t dw_step, size_t dw_row)
+static void NAME(weights_gradient)(int c, int lines, const void *du, size_t du_step, bool stream,
+                                   void *dw, size_t dw_step, size_t dw_row)
 {
     int width = lines * LINE_ELEMENTS;
     for (int from = 0; from < c * width; from += VEC_REALS) {
@@ -44,10 +44,16 @@ static void NAME(weights_gradient)(int c, int lines, const void *du, size_t du_s
         UNROLL for (int i = 0; i < 3; i++) {
             vec out[3];
             NAME(weights_gradient_1d)(half[i], out);
-            UNROLL for (int j = 0; j < 3; j++)
-                v_store((REAL *)(void *)((char *)dw + (size_t)(3 * i + j) * dw_step + to), out[j]);
+            UNROLL for (int j = 0; j < 3; j++) {
+                REAL *at = (REAL *)(void *)((char *)dw + (size_t)(3 * i + j) * dw_step + to);
+                if (stream)
+                    v_stream(at, out[j]);
+                else
+                    v_store(at, out[j]);
+            }
         }
     }
+    line_stream_end();
 }
 
 static void NAME(fill)(struct winograd_kernels *k)

@@ -26,7 +26,8 @@ enum {
     NEAR_BYTES = 7 << 17,       /* of V, D and dU then, if possible: the second-level cache */
     APART_POSITIONS = 3,        /* of a chunk then, at least */
     CHUNK_BYTES = 20 << 20,     /* of V and D together: what the last-level cache holds */
-    GROUP_CHANNELS = 32         /* of C in an item: its dU stays in the second-level cache */
+    STREAM_BYTES = 16 << 20,    /* lanes' dW of this size would not stay there beside them */
+    GROUP_CHANNELS = 64         /* of C in an item: its dU stays in the second-level cache */
 };
 
 /* Lines of C in a group. */
@@ -273,8 +274,9 @@ static void finish(const struct weights_part *w)
                conv_gradient_at(&j->b->base, panel, j->s->c, WINOGRAD_TAPS) +
                (size_t)(w->line_first * layout_cb(p)) * row +
                conv_gradient_bytes(p, line % PANEL_LINES, 1, 1);
+    bool stream = (size_t)j->lane_count * j->division.lane >= STREAM_BYTES;
     j->b->kernels.winograd.weights_gradient(part_channels(w, w->line_end - w->line_first),
-                                            w->lines, w->du, j->division.du_step, dw,
+                                            w->lines, w->du, j->division.du_step, stream, dw,
                                             (size_t)j->s->c * row, row);
 }
 
