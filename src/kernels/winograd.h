@@ -93,7 +93,7 @@ struct winograd_kernels {
                        const struct winograd_taken *taken, void *v, size_t step);
     void (*pack)(int to, int from, bool transposed, const float *w, int line, bool stream, void *u,
                  size_t step);
-    void (*product)(int c, int images, const void *v, const void *u, void *m);
+    void (*product)(int c, int images, const void *v, const void *u, size_t u_step, void *m);
     void (*outer)(int pixels, int images, int c, bool add, const void *v, size_t v_step,
                   const void *d, size_t d_step, void *du);
 };
@@ -113,7 +113,7 @@ struct winograd_kernels {
  *                 from = c; transposed, for backward-data: to = c, from = k, taps in reverse.
  *                 Frequency f at u + f * step. stream: past the caches
  *      product    m[i][k] = sum over c of v[i][c] * u[c][k], one frequency; `images` is a
- *                 multiple of 8
+ *                 multiple of 8; asks for what lies u_step bytes on, the next frequency's
  *      outer      du[c][k] = sum over pixels and images of v * d, for one line of C with c
  *                 channels and one of K, or += with `add`; the tiles of neighbouring pixels
  *                 follow on each other;

@@ -260,13 +260,16 @@ INLINE __m512 multiply_add(__m512 sum, __m512i a, __m512i b)
 }
 
 /* Adds `pairs` pairs of channels, from pair `first` of a line on, to the sums of eight images. */
-INLINE void product_pairs(const char *v, const char *u, int first, int pairs, __m512 sum[ROWS][2])
+INLINE void product_pairs(const char *v, const char *u, size_t u_step, int first, int pairs,
+                          __m512 sum[ROWS][2])
 {
     v += first * 4;
     u += first * PAIR_BYTES;
 #pragma GCC unroll 1
     for (int p = 0; p < pairs; p++, v += 4, u += PAIR_BYTES) {
         __m512i low = _mm512_load_si512(u), high = _mm512_load_si512(u + LINE);
+        _mm_prefetch(u + u_step, _MM_HINT_T1);
+        _mm_prefetch(u + u_step + LINE, _MM_HINT_T1);
         UNROLL for (int i = 0; i < ROWS; i++) {
             __m512i a = _mm512_set1_epi32(*(const int *)(const void *)(v + i * LINE));
             sum[i][0] = multiply_add(sum[i][0], a, low);
@@ -275,7 +278,7 @@ INLINE void product_pairs(const char *v, const char *u, int first, int pairs, __
     }
 }
 
-static void product(int c, int images, const void *v, const void *u, void *m)
+static void product(int c, int images, const void *v, const void *u, size_t u_step, void *m)
 {
     int tail = (c % CB + 3) / 4; /* pairs of each half of a last line that is not full */
     for (int image = 0; image < images; image += ROWS) {
@@ -285,10 +288,10 @@ static void product(int c, int images, const void *v, const void *u, void *m)
         UNROLL for (int i = 0; i < ROWS; i++)
             sum[i][0] = sum[i][1] = _mm512_setzero_ps();
         for (int cc = c; cc >= CB; cc -= CB, x += IMAGES * LINE, w += PAIRS * PAIR_BYTES)
-            product_pairs(x, w, 0, PAIRS, sum);
+            product_pairs(x, w, u_step, 0, PAIRS, sum);
         if (tail) {
-            product_pairs(x, w, 0, tail, sum);
-            product_pairs(x, w, PAIRS / 2, tail, sum);
+            product_pairs(x, w, u_step, 0, tail, sum);
+            product_pairs(x, w, u_step, PAIRS / 2, tail, sum);
         }
         UNROLL for (int i = 0; i < ROWS; i++) {
             _mm512_store_ps(out + i * CB, sum[i][0]);

@@ -184,11 +184,11 @@ static void transform_input(const struct stage *g)
 
 /* The product of one frequency for one position. */
 static void multiply_tile(const struct kernels *k, int c, int images, int lines, const void *v,
-                          const void *u, void *m)
+                          const void *u, size_t u_step, void *m)
 {
     const struct conv_tap tap = {v, u};
     if (k->winograd.product)
-        k->winograd.product(c, images, v, u, m);
+        k->winograd.product(c, images, v, u, u_step, m);
     else
         k->conv.gather(1, &tap, c, images, lines, NULL, false, m);
 }
@@ -208,7 +208,7 @@ static void multiply(const struct stage *g, int panel, int lines)
             for (int i = runs[r].begin; i < runs[r].end; i++)
                 multiply_tile(&j->b->kernels, j->in.c, images, lines,
                               g->v + (size_t)f * v + (size_t)(i * j->in_lines) * TILE,
-                              u + (size_t)f * u_bytes,
+                              u + (size_t)f * u_bytes, u_bytes,
                               g->m + (size_t)f * m + (size_t)(i * lines) * tile);
         }
     }
