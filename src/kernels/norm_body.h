@@ -95,8 +95,9 @@ static void NAME(norm_sums)(const struct tiles *t, const void *vx, double *sums)
 }
 
 static void NAME(norm_forward)(const struct tiles *t, const struct norm_fold *f, const void *vx,
-                               void *vy)
+                               bool stream, void *vy)
 {
+    (void)stream;
     enum { CB = NAME(NORM_CB) };
     NAME(norm_check)(t);
     int lines = (t->channels + CB - 1) / CB;

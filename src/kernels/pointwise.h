@@ -57,8 +57,9 @@ struct pointwise_kernels {
      * is the next multiple of CB; sums over padding are zero. */
     void (*norm_sums)(const struct tiles *t, const void *x, double *sums);
 
-    /* y = act(z). y may be x. */
-    void (*norm_forward)(const struct tiles *t, const struct norm_fold *f, const void *x, void *y);
+    /* y = act(z). y may be x. stream: past the caches, for what is too large for them. */
+    void (*norm_forward)(const struct tiles *t, const struct norm_fold *f, const void *x,
+                         bool stream, void *y);
 
     /* sums[2][padded channels] = sum of dz, sum of dz * (x - mean) over the run, where dz =
      * dy * act'(z); overwritten. Writes dz unless it is NULL. dz may be dy. */
@@ -77,11 +78,11 @@ struct pointwise_kernels {
 
     /* Pooling of one block. Forward makes the output rows [first, last), backward the input rows
      * [first, last), each input element being the sum over the windows that hold it, in row-major
-     * order, zero where there is none. argmax may be NULL in forward. */
+     * order, zero where there is none. argmax may be NULL in forward. stream: past the caches. */
     void (*maxpool_forward)(const struct pool_shape *s, int first, int last, const void *x,
                             void *y, uint8_t *argmax);
     void (*maxpool_backward)(const struct pool_shape *s, int first, int last, const void *dy,
-                             const uint8_t *argmax, void *dx);
+                             const uint8_t *argmax, bool stream, void *dx);
     void (*avgpool_forward)(const struct pool_shape *s, int first, int last, const void *x,
                             void *y);
     void (*avgpool_backward)(const struct pool_shape *s, int first, int last, const void *dy,

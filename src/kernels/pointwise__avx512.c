@@ -2,6 +2,7 @@
 #define MAP float
 #define LOAD v_load
 #define STORE v_store
+#define STREAM v_stream
 #define ACT v_act
 #define ACT_BACK v_act_back
 #define SUMS(name) double_##name

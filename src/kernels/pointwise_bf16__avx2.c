@@ -3,6 +3,7 @@
 #define MAP struct bf16
 #define LOAD v_load_bf16
 #define STORE v_store_bf16
+#define STREAM v_stream_bf16
 #define ACT v_coarse_act
 #define ACT_BACK v_coarse_act_back
 #define SUMS(name) float_##name

@@ -1,7 +1,8 @@
 /* pointwise_vector_body.h - the kernels of pointwise.h in vectors (vector.h): the body of the AVX2
  * and the AVX-512 tiers, in fp32 and bf16. TIER(x) is x's name in the tier, MAP the type of a map's
- * element, LOAD(p) and STORE(p, v) get a vec of them, ACT and ACT_BACK are v_act and v_act_back or
- * what is good enough, and SUMS(x) names one of the two kinds of sums below.
+ * element, LOAD(p) and STORE(p, v) get a vec of them, STREAM(p, v) is STORE past the caches, ACT
+ * and ACT_BACK are v_act and v_act_back or what is good enough, and SUMS(x) names one of the two
+ * kinds of sums below.
  *
  * What is not here (the optimiser, copies of channels, the loading of images) is as fast in plain
  * C, because memory is the limit.
@@ -12,7 +13,8 @@
 #include "kernels/pointwise.h"
 #include "kernels/vector_coarse.h"
 
-enum { CB = LINE / (int)sizeof(MAP), TILE = IMAGES * CB };
+/* PART: what is computed of a line at a time, so that stores past the caches fill it in order. */
+enum { CB = LINE / (int)sizeof(MAP), TILE = IMAGES * CB, PART = CB < 2 * VEC ? CB : 2 * VEC };
 
 /* The coefficients of VEC channels; zero past the last channel. */
 struct fold_vecs {
@@ -121,17 +123,34 @@ static void TIER(norm_sums)(const struct tiles *t, const void *vx, double *sums)
     }
 }
 
+/* The coefficients of the PART channels from c0 on. */
+INLINE void folds_load(const struct norm_fold *f, const void *slope, const void *offset,
+                       int channels, int c0, struct fold_vecs c[PART / VEC])
+{
+    for (int k = 0; k < PART / VEC; k++)
+        c[k] = fold_load(f, slope, offset, channels, c0 + k * VEC);
+}
+
 INLINE void forward_act(const struct tiles *t, const struct norm_fold *f, const MAP *x,
-                        MAP *y, enum activation act)
+                        bool stream, MAP *y, enum activation act)
 {
     int lines = lines_of(t);
     for (int p = 0; p < t->pixels; p++) {
         for (int l = 0; l < lines; l++, x += TILE, y += TILE) {
-            for (int h = 0; h < CB; h += VEC) {
-                struct fold_vecs c = fold_load(f, NULL, NULL, t->channels, l * CB + h);
-                for (int i = t->first; i < t->last; i++) {
-                    vec z = v_fma(v_sub(LOAD(x + i * CB + h), c.mean), c.gain, c.bias);
-                    STORE(y + i * CB + h, ACT(act, c.param, c.inverse, z));
+            for (int h = 0; h < CB; h += PART) {
+                struct fold_vecs c[PART / VEC];
+                folds_load(f, NULL, NULL, t->channels, l * CB + h, c);
+                for (int at = t->first * CB + h; at < t->last * CB + h; at += CB) {
+#pragma GCC unroll 2
+                    for (int k = 0; k < PART / VEC; k++) {
+                        vec centred = v_sub(LOAD(x + at + k * VEC), c[k].mean);
+                        vec z = v_fma(centred, c[k].gain, c[k].bias);
+                        vec a = ACT(act, c[k].param, c[k].inverse, z);
+                        if (stream)
+                            STREAM(y + at + k * VEC, a);
+                        else
+                            STORE(y + at + k * VEC, a);
+                    }
                 }
             }
         }
@@ -139,9 +158,14 @@ INLINE void forward_act(const struct tiles *t, const struct norm_fold *f, const 
 }
 
 static void TIER(norm_forward)(const struct tiles *t, const struct norm_fold *f, const void *x,
-                               void *y)
+                               bool stream, void *y)
 {
-    V_FOR_ACTIVATION(f->act, forward_act, t, f, x, y);
+    if (stream) {
+        V_FOR_ACTIVATION(f->act, forward_act, t, f, x, true, y);
+        v_stream_end();
+    } else {
+        V_FOR_ACTIVATION(f->act, forward_act, t, f, x, false, y);
+    }
 }
 
 INLINE void backward_sums_act(const struct tiles *t, const struct norm_fold *f, const MAP *x,
@@ -183,14 +207,18 @@ INLINE void backward_act(const struct tiles *t, const struct norm_fold *f, const
     int lines = lines_of(t);
     for (int p = 0; p < t->pixels; p++) {
         for (int l = 0; l < lines; l++, x += TILE, dy += TILE, dx += TILE) {
-            for (int h = 0; h < CB; h += VEC) {
-                struct fold_vecs c = fold_load(f, slope, offset, t->channels, l * CB + h);
-                for (int i = t->first; i < t->last; i++) {
-                    vec centred = v_sub(LOAD(x + i * CB + h), c.mean);
-                    vec z = v_fma(centred, c.gain, c.bias);
-                    vec d = ACT_BACK(act, c.inverse, z, LOAD(dy + i * CB + h));
-                    STORE(dx + i * CB + h,
-                            v_fma(c.gain, d, v_fma(c.slope, centred, c.offset)));
+            for (int h = 0; h < CB; h += PART) {
+                struct fold_vecs c[PART / VEC];
+                folds_load(f, slope, offset, t->channels, l * CB + h, c);
+                for (int at = t->first * CB + h; at < t->last * CB + h; at += CB) {
+#pragma GCC unroll 2
+                    for (int k = 0; k < PART / VEC; k++) {
+                        vec centred = v_sub(LOAD(x + at + k * VEC), c[k].mean);
+                        vec z = v_fma(centred, c[k].gain, c[k].bias);
+                        vec d = ACT_BACK(act, c[k].inverse, z, LOAD(dy + at + k * VEC));
+                        STORE(dx + at + k * VEC,
+                              v_fma(c[k].gain, d, v_fma(c[k].slope, centred, c[k].offset)));
+                    }
                 }
             }
         }
@@ -312,15 +340,20 @@ INLINE vec maxpool_part(const MAP *dy, const uint8_t *argmax, int k)
 }
 
 INLINE void maxpool_backward_pixel(const struct pool_shape *s, int y, int column,
-                                   const MAP *dy, const uint8_t *argmax, MAP *dx)
+                                   const MAP *dy, const uint8_t *argmax, bool stream, MAP *dx)
 {
     size_t size = pool_pixel(s);
     struct windows w = windows_at(s, y, column);
     if (w.p1 - w.p0 == 1 && w.q1 - w.q0 == 1) {
         size_t at = window_start(s, w.p0, w.q0);
         int k = (y - w.p0 * s->stride) * s->window + column - w.q0 * s->stride;
-        for (size_t e = 0; e < size; e += VEC)
-            STORE(dx + e, maxpool_part(dy + at + e, argmax + at + e, k));
+        for (size_t e = 0; e < size; e += VEC) {
+            vec part = maxpool_part(dy + at + e, argmax + at + e, k);
+            if (stream)
+                STREAM(dx + e, part);
+            else
+                STORE(dx + e, part);
+        }
         return;
     }
     for (size_t e = 0; e < size; e += VEC) {
@@ -337,14 +370,16 @@ INLINE void maxpool_backward_pixel(const struct pool_shape *s, int y, int column
 }
 
 static void TIER(maxpool_backward)(const struct pool_shape *s, int first, int last,
-                                   const void *dy, const uint8_t *argmax, void *dx)
+                                   const void *dy, const uint8_t *argmax, bool stream, void *dx)
 {
     assert(0 <= first && first <= last && last <= s->h);
     for (int y = first; y < last; y++)
         for (int column = 0; column < s->w; column++) {
             size_t pixel = (size_t)y * (size_t)s->w + (size_t)column;
-            maxpool_backward_pixel(s, y, column, dy, argmax, (MAP *)dx + pixel * pool_pixel(s));
+            maxpool_backward_pixel(s, y, column, dy, argmax, stream,
+                                   (MAP *)dx + pixel * pool_pixel(s));
         }
+    v_stream_end();
 }
 
 static void TIER(avgpool_forward)(const struct pool_shape *s, int first, int last, const void *vx,

@@ -78,8 +78,9 @@ static void NAME(maxpool_backward_pixel)(const struct pool_shape *s, int y, int 
 }
 
 static void NAME(maxpool_backward)(const struct pool_shape *s, int first, int last,
-                                   const void *dy, const uint8_t *argmax, void *dx)
+                                   const void *dy, const uint8_t *argmax, bool stream, void *dx)
 {
+    (void)stream;
     NAME(pool_check)(s, first, last, s->h);
     for (int y = first; y < last; y++)
         for (int column = 0; column < s->w; column++) {

@@ -58,21 +58,29 @@ INLINE vec v_second_of_pair(vec pairs)
 }
 
 #ifdef __AVX512BF16__
-INLINE void v_store_bf16(struct bf16 *p, vec a)
+INLINE __m256i v_round_bf16(vec a)
 {
-    _mm256_store_si256((void *)p, (__m256i)_mm512_cvtneps_pbh(a));
+    return (__m256i)_mm512_cvtneps_pbh(a);
 }
 #else
-INLINE void v_store_bf16(struct bf16 *p, vec a)
+INLINE __m256i v_round_bf16(vec a)
 {
     __m512i bits = _mm512_castps_si512(a), odd = _mm512_srli_epi32(bits, 16);
     odd = _mm512_and_si512(odd, _mm512_set1_epi32(1));
     __m512i up = _mm512_add_epi32(_mm512_add_epi32(bits, odd), _mm512_set1_epi32(0x7fff));
     __m512i quiet = _mm512_or_si512(bits, _mm512_set1_epi32(0x400000));
     up = _mm512_mask_mov_epi32(up, _mm512_cmp_ps_mask(a, a, _CMP_UNORD_Q), quiet);
-    _mm256_store_si256((void *)p, _mm512_cvtepi32_epi16(_mm512_srli_epi32(up, 16)));
+    return _mm512_cvtepi32_epi16(_mm512_srli_epi32(up, 16));
 }
 #endif
+INLINE void v_store_bf16(struct bf16 *p, vec a)
+{
+    _mm256_store_si256((void *)p, v_round_bf16(a));
+}
+INLINE void v_stream_bf16(struct bf16 *p, vec a)
+{
+    _mm256_stream_si256((void *)p, v_round_bf16(a));
+}
 INLINE vec v_set(float a) { return _mm512_set1_ps(a); }
 INLINE vec v_add(vec a, vec b) { return _mm512_add_ps(a, b); }
 INLINE vec v_sub(vec a, vec b) { return _mm512_sub_ps(a, b); }
@@ -168,7 +176,7 @@ INLINE vec v_second_of_pair(vec pairs)
     return _mm256_castsi256_ps(_mm256_and_si256(_mm256_castps_si256(pairs), upper));
 }
 
-INLINE void v_store_bf16(struct bf16 *p, vec a)
+INLINE __m128i v_round_bf16(vec a)
 {
     __m256i bits = _mm256_castps_si256(a), odd = _mm256_srli_epi32(bits, 16);
     odd = _mm256_and_si256(odd, _mm256_set1_epi32(1));
@@ -176,8 +184,17 @@ INLINE void v_store_bf16(struct bf16 *p, vec a)
     __m256i quiet = _mm256_or_si256(bits, _mm256_set1_epi32(0x400000));
     __m256i nan = _mm256_castps_si256(_mm256_cmp_ps(a, a, _CMP_UNORD_Q));
     up = _mm256_srli_epi32(_mm256_blendv_epi8(up, quiet, nan), 16);
-    _mm_store_si128((void *)p, _mm_packus_epi32(_mm256_castsi256_si128(up),
-                                                _mm256_extracti128_si256(up, 1)));
+    return _mm_packus_epi32(_mm256_castsi256_si128(up), _mm256_extracti128_si256(up, 1));
+}
+
+INLINE void v_store_bf16(struct bf16 *p, vec a)
+{
+    _mm_store_si128((void *)p, v_round_bf16(a));
+}
+
+INLINE void v_stream_bf16(struct bf16 *p, vec a)
+{
+    _mm_stream_si128((void *)p, v_round_bf16(a));
 }
 
 INLINE vec v_set(float a) { return _mm256_set1_ps(a); }

@@ -277,6 +277,31 @@ static void test_norm_forward__normalises_and_activates(void **state)
     on_every_tier(forward);
 }
 
+/* A map of 16 MB or more is written past the caches, the first block of it alone is not. */
+static void large(struct backend *b)
+{
+    static const struct norm_case k = {64, 33, 48, 48, 1, ACT_RELU, true, true, false};
+    struct norm_rig r = rig_new(b, &k);
+    fill_statistics(b, &k, &r);
+    b->ops->norm_forward(b, k.n, &r.s, &r.x.map, &r.t, &r.y.map);
+    map_download(b, &r.y);
+    size_t count = value_at(&r.y, IMAGES, 0, 0, 0);
+    double *streamed = malloc(count * sizeof *streamed);
+    memcpy(streamed, r.y.values, count * sizeof *streamed);
+    memset(r.y.map.data, 0xff, layout_bytes(b->precision, IMAGES, k.h, k.w, k.c));
+    b->ops->norm_forward(b, IMAGES, &r.s, &r.x.map, &r.t, &r.y.map);
+    map_download(b, &r.y);
+    assert_memory_equal(streamed, r.y.values, count * sizeof *streamed);
+    free(streamed);
+    rig_free(&r);
+}
+
+static void test_norm_forward__large_maps_get_the_same_numbers(void **state)
+{
+    (void)state;
+    on_every_tier(large);
+}
+
 /* Sums over one group and channel, with their errors, from which dx follows. */
 struct back_sums {
     double dz, dz_error, dzx, dzx_error, count;
@@ -536,6 +561,7 @@ int main(void)
         cmocka_unit_test(test_norm_statistics__are_those_of_the_batch),
         cmocka_unit_test(test_norm_statistics__of_single_values_and_empty_groups),
         cmocka_unit_test(test_norm_forward__normalises_and_activates),
+        cmocka_unit_test(test_norm_forward__large_maps_get_the_same_numbers),
         cmocka_unit_test(test_norm_backward__is_right_and_works_in_place),
         cmocka_unit_test(test_norm_backward__leaves_out_what_is_not_wanted),
         cmocka_unit_test(test_norm__gives_the_same_bits_on_any_number_of_threads),

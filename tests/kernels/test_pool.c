@@ -104,6 +104,36 @@ static void test_maxpool__takes_the_first_maximum_and_nan_wins(void **state)
     on_every_tier(max);
 }
 
+/* A map of 16 MB or more is written past the caches, the first block of it alone is not. */
+static void large(struct backend *b)
+{
+    static const struct pool_case k = {64, 33, 48, 48, 2, 2};
+    struct pool_shape s = shape_of(&k);
+    struct test_map x = map_random(b, k.n, k.c, k.h, k.w, 2, 0, 1);
+    struct test_map y = map_random(b, k.n, k.c, s.p, s.q, 1, 0, 1);
+    struct buffer argmax = buffer_new(y.memory.bytes / precision_bytes(b->precision));
+    b->ops->maxpool_forward(b, k.n, &s, &x.map, &y.map, (uint8_t *)argmax.data);
+    b->ops->maxpool_backward(b, k.n, &s, &y.map, (uint8_t *)argmax.data, &x.map);
+    map_download(b, &x);
+    size_t count = value_at(&x, IMAGES, 0, 0, 0);
+    double *streamed = malloc(count * sizeof *streamed);
+    memcpy(streamed, x.values, count * sizeof *streamed);
+    memset(x.map.data, 0xff, layout_bytes(b->precision, IMAGES, k.h, k.w, k.c));
+    b->ops->maxpool_backward(b, IMAGES, &s, &y.map, (uint8_t *)argmax.data, &x.map);
+    map_download(b, &x);
+    assert_memory_equal(streamed, x.values, count * sizeof *streamed);
+    free(streamed);
+    buffer_free(&argmax);
+    map_free(&x);
+    map_free(&y);
+}
+
+static void test_maxpool_backward__large_maps_get_the_same_numbers(void **state)
+{
+    (void)state;
+    on_every_tier(large);
+}
+
 static void check_avg(struct backend *b, const struct pool_case *k)
 {
     struct pool_shape s = shape_of(k);
@@ -183,6 +213,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_maxpool__takes_the_first_maximum_and_nan_wins),
+        cmocka_unit_test(test_maxpool_backward__large_maps_get_the_same_numbers),
         cmocka_unit_test(test_avgpool__is_the_mean_of_the_window),
         cmocka_unit_test(test_pool__gives_the_same_bits_on_any_number_of_threads),
     };

@@ -20,7 +20,6 @@
 enum {
     CHUNK_BYTES = 1 << 20,      /* of V and M, about: the second-level cache */
     POOL_WINDOW = 4,            /* outputs of a 2x2 pool's window */
-    STREAM_BYTES = 16 << 20,    /* maps of this size would not stay in the last-level cache */
     PACK_STREAM_BYTES = 2 << 20, /* weights of this size leave the second-level caches anyway */
     TILES_MOST = 64,            /* of a dimension, so that everything can be counted in ints */
     ITEMS_PER_THREAD = 4        /* at least, where the work can be cut that finely */
@@ -350,8 +349,7 @@ static void winograd_run(struct cpu_backend *b, const struct conv_work *w)
         j.argmax = w->argmax;
         j.out = (struct map){NULL, s->k, s->p, s->q};
     }
-    j.stream = !j.pooled && layout_bytes(b->base.precision, w->n, j.out.h, j.out.w, j.out.c) >=
-                                STREAM_BYTES;
+    j.stream = !j.pooled && cpu_streams(b, w->n, &j.out);
     tiling_init(&j.tiling, j.out.h, j.out.w, most);
     run_map(&j);
 }

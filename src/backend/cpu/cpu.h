@@ -61,6 +61,12 @@ static inline int cpu_block_images(int n, int block)
     return rest < IMAGES ? rest : IMAGES;
 }
 
+/* Whether the map of n images would not stay in the last-level cache until it is read: 16 MB. */
+static inline bool cpu_streams(const struct cpu_backend *b, int n, const struct map *m)
+{
+    return layout_bytes(b->base.precision, n, m->h, m->w, m->c) >= 16u << 20;
+}
+
 /* Part `part` of `parts` nearly equal parts of [0, count): begins here and ends where the next
  * begins. */
 static inline size_t cpu_part_begin(size_t count, int part, int parts)

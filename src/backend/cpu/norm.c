@@ -29,6 +29,7 @@ struct norm_pass {
     size_t pixel_bytes;
     const char *x, *dy;
     char *out;                /* y, dz or dx; may be NULL for dz */
+    bool stream;              /* y is too large for the caches */
     double *sums;             /* [blocks + groups - 1][parts][2][padded] */
     char *slope, *offset;     /* P [groups][c] each, NULL for a frozen norm */
     void *dscale, *dbias;
@@ -242,7 +243,7 @@ static void forward_segment(const struct norm_pass *p, const struct tiles *t, in
 {
     (void)sums;
     struct norm_fold f = fold_of(p, group);
-    p->b->kernels.pointwise.norm_forward(t, &f, p->x + at, p->out + at);
+    p->b->kernels.pointwise.norm_forward(t, &f, p->x + at, p->stream, p->out + at);
 }
 
 static void norm_forward(struct backend *base, int n, const struct norm_shape *s,
@@ -253,6 +254,7 @@ static void norm_forward(struct backend *base, int n, const struct norm_shape *s
     struct norm_pass p = pass_of(base, n, s, t);
     p.x = x->data;
     p.out = y->data;
+    p.stream = cpu_streams(p.b, n, y);
     p.segment = forward_segment;
     run(&p);
 }

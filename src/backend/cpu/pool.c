@@ -13,6 +13,7 @@ struct pool_pass {
     const uint8_t *taken; /* argmax, backward */
     size_t in_block, out_block, argmax_block; /* bytes */
     int rows;
+    bool stream;         /* maxpool backward: dx is too large for the caches */
 };
 
 static void max_forward_item(void *ctx, int item, int worker)
@@ -33,7 +34,7 @@ static void max_backward_item(void *ctx, int item, int worker)
     size_t block = (size_t)(item / p->rows);
     int row = item % p->rows;
     p->b->kernels.pointwise.maxpool_backward(p->s, row, row + 1, p->in + block * p->in_block,
-                                             p->taken + block * p->argmax_block,
+                                             p->taken + block * p->argmax_block, p->stream,
                                              p->out + block * p->out_block);
 }
 
@@ -93,6 +94,7 @@ static void maxpool_backward(struct backend *base, int n, const struct pool_shap
     p.in = dy->data;
     p.out = dx->data;
     p.taken = argmax;
+    p.stream = cpu_streams(p.b, n, dx);
     cpu_parallel(p.b, layout_blocks(n) * p.rows, max_backward_item, &p);
 }
 
