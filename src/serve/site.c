@@ -18,10 +18,11 @@
 
 static const double INDEX_EVERY = 1.0; /* seconds between two looks at all runs */
 
-/* Every file of a run that a report reads. */
-static const char *const run_files[] = {
-    "",           "config.ini",   "manifest.json",   "metrics.jsonl", "status.json",
-    "epochs.csv", "gallery.json", "gallery.png",     "LOCK",          NULL,
+/* Every file that a report reads of a run, or of a folder of them. */
+static const char *const read_files[] = {
+    "",           "config.ini",   "manifest.json", "metrics.jsonl", "status.json",
+    "epochs.csv", "gallery.json", "gallery.png",   "LOCK",          "sweep.json",
+    "trials",     "find-lr.json", "study.json",    NULL,
 };
 
 int site_open(struct site *s, const char *folder, const char *const *settings, struct err *e)
@@ -101,17 +102,25 @@ bool site_inside(const struct site *s, const char *path, char *place)
            file_exists(place) && lies_inside(s, place);
 }
 
+static bool files_inside(const struct site *s, const char *path)
+{
+    for (const char *const *name = read_files; *name; name++) {
+        char file[4096];
+        if (file_join(file, sizeof file, path, *name, NULL) || !lies_inside(s, file))
+            return false;
+    }
+    return true;
+}
+
 /* Whether all that was read for a report lies in the folder. */
 static bool all_inside(const struct site *s, const struct report *r)
 {
-    for (size_t i = 0; i < r->run_count; i++) {
-        for (const char *const *name = run_files; *name; name++) {
-            char file[4096];
-            if (file_join(file, sizeof file, r->runs[i].summary.path, *name, NULL) ||
-                !lies_inside(s, file))
-                return false;
-        }
-    }
+    for (size_t i = 0; i < r->folder_count; i++)
+        if (!files_inside(s, r->folders[i]))
+            return false;
+    for (size_t i = 0; i < r->run_count; i++)
+        if (!files_inside(s, r->runs[i].summary.path))
+            return false;
     return true;
 }
 
@@ -214,7 +223,7 @@ static void make_version(const struct site_report *c, char hex[65])
     for (size_t i = 0; i < c->path_count + c->report.run_count; i++) {
         const char *path = i < c->path_count ? c->paths[i]
                                              : c->report.runs[i - c->path_count].summary.path;
-        for (const char *const *name = run_files; *name; name++) {
+        for (const char *const *name = read_files; *name; name++) {
             char file[4096];
             struct stat status;
             if (strcmp(*name, "LOCK") == 0 || file_join(file, sizeof file, path, *name, NULL) ||
@@ -225,11 +234,6 @@ static void make_version(const struct site_report *c, char hex[65])
             hash_add(&h, file, strlen(file) + 1);
             hash_add(&h, facts, sizeof facts);
         }
-        /* New trials of a sweep. */
-        char trials[4096];
-        struct stat status;
-        if (!file_join(trials, sizeof trials, path, "trials", NULL) && !stat(trials, &status))
-            hash_add(&h, &status.st_mtim, sizeof status.st_mtim);
     }
     hash_hex(&h, hex);
 }

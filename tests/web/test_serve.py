@@ -128,6 +128,45 @@ class Server(harness.Case):
         self.assertNotIn("link", listed["html"])
         self.alive()
 
+    def test_refuses__a_sweep_whose_files_lead_out(self):
+        sweep = ("sweep", *harness.TINY, "--epochs", "1", "--vary", "lr=0.1,0.2", "--quiet")
+        self.kiln(*sweep, "--out", "inside/good")
+        self.write("secret.json", '{"format": 1, "title": "SECRET"}')
+        for name in ("sweep.json", "find-lr.json", "study.json", "trials"):
+            shutil.copytree(self.folder / "inside/good", self.folder / "inside" / name)
+            place = self.folder / "inside" / name / name
+            outside = self.folder / "secret.json"
+            if place.exists():
+                outside = self.folder / ("outside-" + name)
+                shutil.move(place, outside)
+            place.symlink_to(outside)
+        self.serve("inside")
+        self.assertEqual(self.get("/report?run=good")[0], 200)
+        for name in ("sweep.json", "find-lr.json", "study.json", "trials"):
+            status, body = self.get("/report?run=" + name)
+            self.assertEqual(status, 404, name)
+            self.assertNotIn("SECRET", body)
+        self.alive()
+
+    def test_a_report__notices_what_a_range_test_found(self):
+        # Loud logits: the loss begins high, and falls as soon as the weights move at all.
+        self.write("loud.net", (harness.HERE / "tiny.net").read_text() + "logits scale 20\n")
+        self.kiln("find-lr", harness.RECIPE, "--net", self.folder / "loud.net", "--ramp", "60",
+                  "--min", "1e-6", "--max", "1", "--confirm", "0", "--out", "range", "--quiet",
+                  "--set", "train_count=2000")
+        found = self.folder / "range/find-lr.json"
+        text = found.read_bytes()
+        found.unlink()
+        self.serve()
+        told = json.loads(self.get("/api/report?run=range")[1])
+        self.assertNotIn("fig-slope", json.dumps(told))
+        again = "/api/report?run=range&version=" + urllib.parse.quote(told["version"])
+        self.assertEqual(self.get(again)[0], 304)
+        found.write_bytes(text)
+        status, body = self.get(again)
+        self.assertEqual(status, 200)
+        self.assertIn("fig-slope", body)
+
     def test_refuses__other_hosts_methods_and_bodies(self):
         self.serve()
         for host in ("evil.example", "127.0.0.1.evil.example", "localhost.evil:80", "127.0.0.1:",
