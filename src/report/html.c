@@ -125,10 +125,11 @@ const char *html_spread(double mean, double sd, double scale, int digits, char t
         snprintf(text, 64, "%s", html_number(mean * scale, digits, number));
         return text;
     }
-    /* Two digits of the spread, and as many decimals of the mean. */
-    double s = sd * scale;
-    int decimals = s > 0 ? 1 - (int)floor(log10(s)) : digits - 1;
-    decimals = decimals < 0 ? 0 : decimals > 6 ? 6 : decimals;
+    /* Two digits of the spread, and as many decimals of the mean. A spread that is rounding is
+     * none, and of per cent two decimals are all that 10,000 images tell. */
+    double s = sd > 1e-12 * fabs(mean) ? sd * scale : 0;
+    int decimals = s > 0 ? 1 - (int)floor(log10(s)) : digits - 1, most = scale == 100 ? 2 : 6;
+    decimals = decimals < 0 ? 0 : decimals > most ? most : decimals;
     snprintf(text, 64, "%.*f ± %.*f", decimals, mean * scale, decimals, s);
     return text;
 }

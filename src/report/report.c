@@ -371,6 +371,16 @@ void report_release(struct report *r)
     *r = (struct report){0};
 }
 
+bool report_ramps_done(const struct report *r)
+{
+    size_t done = 0;
+    for (size_t i = 0; i < r->run_count; i++) {
+        enum run_state state = r->runs[i].summary.state;
+        done += state == RUN_FINISHED || state == RUN_DIVERGED;
+    }
+    return r->range_test && r->waiting == 0 && done == r->run_count;
+}
+
 const struct report_run *report_first(const struct report *r, const struct report_group *g)
 {
     return &r->runs[g->runs[0]];

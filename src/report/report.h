@@ -93,6 +93,9 @@ double report_accuracy(const struct report *r, const struct run_summary *s);
 /* What a run is called: its name, or the name of its directory. */
 const char *report_run_name(const struct report_run *run);
 
+/* Whether all ramps of a range test have come to their end, by step or by divergence. */
+bool report_ramps_done(const struct report *r);
+
 /* A group's first run. */
 const struct report_run *report_first(const struct report *r, const struct report_group *g);
 

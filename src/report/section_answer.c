@@ -98,6 +98,9 @@ static void write_range(const struct report *r, FILE *out)
         fprintf(out, "</strong> (mean curve of n = %zu seeds, batch %.0f).",
                 json_array_size(json_object_get(r->range, "ramps")),
                 json_number_value(json_object_get(r->range, "batch")));
+    } else if (report_ramps_done(r)) {
+        html_printf(out, "A range test without a range: its %zu ramps are done, but nothing was "
+                         "read off them.", r->run_count);
     } else {
         html_printf(out, "A range test that is not complete: %zu of %zu ramps are begun.",
                     r->run_count, r->run_count + r->waiting);

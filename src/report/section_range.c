@@ -132,6 +132,9 @@ static void write_loss(const struct report *r, FILE *out)
                  "The loss falls fastest at a rate of %s and keeps three quarters of its gain up "
                  "to %s.", html_number(place_lr(file, "steepest"), 2, a),
                  html_number(place_lr(file, "plateau_end"), 2, b));
+    else if (report_ramps_done(r))
+        snprintf(takeaway, sizeof takeaway, "No range was read off: the loss never fell by a "
+                 "tenth, or the short runs are not done. The same 'kiln find-lr' says which.");
     else
         snprintf(takeaway, sizeof takeaway, "Not all ramps are done; the same 'kiln find-lr' goes "
                  "on and reads the range off.");

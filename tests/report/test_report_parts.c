@@ -110,6 +110,10 @@ static void test_html_spread__has_the_decimals_of_its_deviation(void **state)
     assert_string_equal(html_spread(0.5, (double)NAN, 100, 4, text), "50.00");
     assert_string_equal(html_spread((double)NAN, (double)NAN, 1, 4, text), "—");
     assert_string_equal(html_spread(2, 0, 1, 4, text), "2.000 ± 0.000");
+    assert_string_equal(html_spread(2, 1e-16, 1, 4, text), "2.000 ± 0.000");
+    assert_string_equal(html_spread(0.1, 1.7e-17, 100, 4, text), "10.00 ± 0.00");
+    assert_string_equal(html_spread(0.1, 0.00001, 100, 4, text), "10.00 ± 0.00");
+    assert_string_equal(html_spread(2.30109, 0.00077, 1, 4, text), "2.30109 ± 0.00077");
 }
 
 static void test_decimate__keeps_the_spike_and_the_order(void **state)

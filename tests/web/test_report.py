@@ -119,6 +119,11 @@ class Report(harness.Case):
         self.assertGreater(rates[-1], 0.5)
         self.assertNotIn("fig-slope", page)
         self.assertNotIn('id="fig-range"', self.page(*[f"range/trials/{n}" for n in names]))
+        sweep = json.loads(self.read("range/sweep.json"))
+        self.write("range/sweep.json", json.dumps(dict(sweep, trials=sweep["trials"][:2])))
+        text = self.text(self.page("range"))
+        self.assertIn("its 2 ramps are done, but nothing was read off them", text)
+        self.assertIn("the loss never fell by a tenth", text)
 
     def test_a_range_test__shows_what_find_lr_found(self):
         self.ramps()
