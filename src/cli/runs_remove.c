@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -17,6 +18,16 @@ struct removal {
     struct rundir *runs;         /* [count], locked */
     size_t count;
 };
+
+/* Every run that is to go is held by a descriptor of its own. */
+static void allow_descriptors(void)
+{
+    struct rlimit most;
+    if (getrlimit(RLIMIT_NOFILE, &most) == 0 && most.rlim_cur < most.rlim_max) {
+        most.rlim_cur = most.rlim_max;
+        setrlimit(RLIMIT_NOFILE, &most); /* if it fails: the limit is told when it is met */
+    }
+}
 
 static bool is_listed(const struct removal *r, const char *path)
 {
@@ -141,6 +152,7 @@ static int remove_all(struct removal *r, const struct invocation *inv, struct er
 int runs_remove(struct invocation *inv, struct err *e)
 {
     struct removal r = {0};
+    allow_descriptors();
     int rc = collect(&r, inv, e);
     if (!rc)
         rc = remove_all(&r, inv, e);

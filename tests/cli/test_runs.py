@@ -7,6 +7,7 @@ import os
 import pathlib
 import pty
 import re
+import resource
 import shutil
 import sqlite3
 import struct
@@ -181,6 +182,16 @@ class Runs(harness.Case):
                        "step > 0", "--yes")
         self.assertEqual(len(self.listed()), 3)
         self.json("runs", "rm", "--where", "step > 0", "--yes")
+        self.assertEqual(self.listed(), [])
+
+    def test_rm_of_more_runs_than_a_process_may_open_files(self):
+        make_runs(200, self.folder / "runs")
+
+        def few():
+            resource.setrlimit(resource.RLIMIT_NOFILE, (64, 1024))
+
+        done = self.kiln("runs", "rm", "--where", "step > 0", "--yes", before=few)
+        self.assertIn("removed 200 runs", done.stderr)
         self.assertEqual(self.listed(), [])
 
     def test_rm_that_was_cut_short_can_be_done_again(self):
