@@ -79,6 +79,13 @@
   /* ---- the list ---- */
   const state = { where: '', sort: '', reverse: '', limit: 100 };
 
+  /* The address of what is shown, so that it can be reloaded and sent on. */
+  function keepAddress() {
+    const query = new URLSearchParams(Object.entries(state).filter(([k, v]) => v && k !== 'limit'));
+    const address = query.toString() ? '/?' + query : '/';
+    if (location.pathname + location.search !== address) history.replaceState(null, '', address);
+  }
+
   async function updateList() {
     const query = new URLSearchParams(Object.entries(state).filter(([, v]) => v));
     const answer = await fetch('/api/runs?' + query);
@@ -87,6 +94,7 @@
     problem.textContent = rows.error || '';
     say('live');
     if (rows.error) return;
+    keepAddress();
     const body = list.tBodies[0];
     if (shown.rows !== rows.html) {
       const ticked = new Set(picked());
@@ -109,7 +117,8 @@
 
   function setUpList() {
     const filter = document.querySelector('.filter');
-    state.where = filter.elements.where.value;
+    const asked = new URLSearchParams(location.search);
+    Object.assign(state, { where: filter.elements.where.value, sort: asked.get('sort') || '', reverse: asked.get('reverse') || '' });
     filter.addEventListener('submit', (event) => {
       event.preventDefault();
       state.where = filter.elements.where.value;

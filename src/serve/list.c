@@ -5,8 +5,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/file.h"
 #include "report/html.h"
 #include "report/page.h"
+#include "store/sweepdir.h"
 
 /* The columns, by the keys of the index; the first two make the name. */
 static const struct column {
@@ -23,6 +25,18 @@ static const struct column {
     {"start", "started (UTC)", TEXT},
 };
 enum { COLUMNS = sizeof columns / sizeof columns[0] };
+
+/* How much of the path SWEEP/trials/ID names a sweep; 0 of any other run. */
+static size_t sweep_part(const char *folder, const char *path)
+{
+    char sweep[4096], place[4096];
+    const char *id = strrchr(path, '/');
+    size_t n = id ? (size_t)(id - path) : 0;
+    if (n <= 7 || n >= sizeof sweep || strncmp(id - 7, "/trials", 7) != 0)
+        return 0;
+    snprintf(sweep, sizeof sweep, "%.*s", (int)n - 7, path);
+    return !file_join(place, sizeof place, folder, sweep, NULL) && sweepdir_is(place) ? n - 7 : 0;
+}
 
 int list_read(struct list *l, struct index *x, const struct list_query *q,
               bool (*inside)(void *context, const char *path), void *context, struct err *e)
@@ -44,8 +58,12 @@ int list_read(struct list *l, struct index *x, const struct list_query *q,
         return -1;
     }
     l->shown = xcalloc(l->rows.count + 1, sizeof *l->shown);
-    for (size_t i = 0; i < l->rows.count; i++)
-        l->shown[i] = inside(context, l->rows.values[i * l->rows.columns].text);
+    l->sweep = xcalloc(l->rows.count + 1, sizeof *l->sweep);
+    for (size_t i = 0; i < l->rows.count; i++) {
+        const char *where = l->rows.values[i * l->rows.columns].text;
+        l->shown[i] = inside(context, where);
+        l->sweep[i] = sweep_part(x->folder, where);
+    }
     return 0;
 }
 
@@ -53,6 +71,7 @@ void list_release(struct list *l)
 {
     index_rows_release(&l->rows);
     free(l->shown);
+    free(l->sweep);
 }
 
 /* For an address: every byte but letters, digits and "-._~/" as %XX. */
@@ -98,18 +117,36 @@ static void write_value(FILE *out, const struct column *c, const struct index_va
     fputs("</td>", out);
 }
 
-static void write_row(FILE *out, const struct index_value *values)
+/* Before a trial's name, its sweep, as a link to the page of all its trials. */
+static void write_sweep(FILE *out, const char *path, size_t bytes)
+{
+    char sweep[4096];
+    snprintf(sweep, sizeof sweep, "%.*s", (int)bytes, path);
+    fputs("<a class=\"sweep\" href=\"/report?run=", out);
+    write_address(out, sweep);
+    fputs("\" title=\"all trials of this sweep\">", out);
+    html_text(out, sweep);
+    fputs("</a> / ", out);
+}
+
+static void write_row(FILE *out, const struct index_value *values, size_t sweep)
 {
     const char *path = values[0].text, *name = values[1].text;
     const char *slash = strrchr(path, '/');
     fputs("<tr><td class=\"pick\"><input type=\"checkbox\" value=\"", out);
     html_text(out, path);
-    fputs("\" aria-label=\"compare\"></td><th scope=\"row\"><a href=\"/report?run=", out);
+    fputs("\" aria-label=\"compare\"></td><th scope=\"row\">", out);
+    if (sweep)
+        write_sweep(out, path, sweep);
+    fputs("<a href=\"/report?run=", out);
     write_address(out, path);
     fputs("\" title=\"", out);
     html_text(out, path);
     fputs("\">", out);
-    html_text(out, name && *name ? name : slash ? slash + 1 : path);
+    if (name && *name)
+        html_text(out, name);
+    else
+        html_printf(out, "%.*s", sweep ? 8 : 4096, slash ? slash + 1 : path);
     fputs("</a></th>", out);
     for (int i = 2; i < COLUMNS; i++)
         write_value(out, &columns[i], &values[i]);
@@ -123,7 +160,7 @@ static size_t write_rows(FILE *out, const struct list *l)
         if (!l->shown[i])
             continue;
         shown++;
-        write_row(out, l->rows.values + i * l->rows.columns);
+        write_row(out, l->rows.values + i * l->rows.columns, l->sweep[i]);
     }
     return shown;
 }
