@@ -23,6 +23,14 @@
     document.querySelectorAll('figure.chart').forEach(redraw);
   }
 
+  /* For paper: light, and charts and lines of the size that they have there. */
+  function paper(on) {
+    root.toggleAttribute('data-paper', on);
+    applyTheme(on ? 'light' : undefined);
+    document.querySelectorAll('figure.chart').forEach((figure) => { if (figure.kiln) figure.kiln.chart.resize(); });
+    drawAllLines();
+  }
+
   function switchTheme() {
     chosen = root.dataset.theme === 'dark' ? 'light' : 'dark';
     try { localStorage.setItem('kiln-theme', chosen); } catch (error) { /* forgotten, then */ }
@@ -571,6 +579,10 @@
     map.append(svg);
   }
 
+  function drawAllLines() {
+    document.querySelectorAll('.heat').forEach(drawLines);
+  }
+
   /* [value, pixel] of each row or column, ascending. */
   function line(cells, value, pixel) {
     const seen = new Map(cells.map((c) => [c[value], c[pixel]]));
@@ -592,10 +604,9 @@
   const themeButton = document.getElementById('theme');
   if (themeButton) { themeButton.hidden = false; themeButton.addEventListener('click', switchTheme); }
   dark.addEventListener('change', () => applyTheme());
-  addEventListener('beforeprint', () => applyTheme('light'));
-  addEventListener('afterprint', () => applyTheme());
+  addEventListener('beforeprint', () => paper(true));
+  addEventListener('afterprint', () => paper(false));
   document.querySelectorAll('figure.chart').forEach(setUp);
-  const drawAllLines = () => document.querySelectorAll('.heat').forEach(drawLines);
   drawAllLines();
   addEventListener('resize', drawAllLines);
 })();

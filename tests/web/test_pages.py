@@ -134,8 +134,44 @@ class Report(browser.Page):
         for figure in ("#fig-optimum", "#fig-parallel"):
             self.assertGreater(self.ink(figure), 20, figure)
         self.picture("sweep")
+        self.paper()
         self.brush()
         self.assert_quiet()
+
+    def wider(self):
+        """What reaches out of its figure or out of the page."""
+        return self.js("""
+            const out = (inner, outer) => inner.getBoundingClientRect().right >
+                outer.getBoundingClientRect().right + 1;
+            return [...document.querySelectorAll('figure canvas, figure table')]
+                .filter((c) => out(c, c.closest('figure')) || out(c, document.querySelector('main')))
+                .map((c) => c.closest('figure').id);""")
+
+    def paper(self):
+        """What printing makes of the page: light, charts as wide as paper, cells with colours."""
+        self.browser.find_element(By.ID, "theme").click()
+        theme = self.js("return document.documentElement.dataset.theme")
+        widths = "return [...document.querySelectorAll('canvas')].map((c) => c.clientWidth)"
+        before = self.js(widths)
+        # Printing tells the page first, and then lays it out as wide as the paper.
+        self.js("dispatchEvent(new Event('beforeprint'))")
+        self.browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "print"})
+        self.browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", {
+            "width": 717, "height": 1000, "deviceScaleFactor": 1, "mobile": False})
+        self.assertEqual(self.js("return document.documentElement.dataset.theme"), "light")
+        self.assertLess(max(self.js(widths)), 690)
+        self.assertEqual(self.wider(), [])
+        self.assertEqual(self.js("return getComputedStyle(document.querySelector('.heat td'))"
+                                 ".printColorAdjust"), "exact")
+        self.assertEqual(self.js("return document.querySelector('.scroll').scrollHeight - "
+                                 "document.querySelector('.scroll').clientHeight"), 0)
+        self.picture("paper")
+        self.browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+        self.browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": ""})
+        self.js("dispatchEvent(new Event('afterprint'))")
+        self.assertEqual(self.js("return document.documentElement.dataset.theme"), theme)
+        self.until("charts as wide as before", lambda: self.js(widths) == before)
+        self.browser.find_element(By.ID, "theme").click()
 
     def brushed(self):
         """What is said of the choice, and how many lines do not step back."""
@@ -266,10 +302,26 @@ class Live(browser.Page):
         where.send_keys("lr < 0.25", Keys.ENTER)
         self.until("the filter", lambda: len(self.js(rows)) == 2)
         self.picture("list")
+        self.until("its address", lambda: "where=" in self.browser.current_url)
+        self.browser.refresh()
+        self.assertEqual(len(self.js(rows)), 2)
         for box in self.browser.find_elements(By.CSS_SELECTOR, "#list input"):
             box.click()
         self.browser.find_element(By.ID, "compare").click()
         self.until("the comparison", lambda: "2 configurations" in self.js(
+            "const h = document.querySelector('.headline'); return h ? h.textContent : '';"))
+        self.assert_quiet()
+
+
+    def test_list__leads_from_a_trial_to_its_sweep(self):
+        self.kiln("sweep", *harness.TINY, "--epochs", "1", "--vary", "lr=0.1,0.2", "--quiet",
+                  "--out", "runs/my <sweep>")
+        self.train("--epochs", "1", out="runs/trials/alone")  # called so, but of no sweep
+        self.browser.get(self.serve("runs"))
+        links = self.browser.find_elements(By.CSS_SELECTOR, "#list a.sweep")
+        self.assertEqual([link.text for link in links], ["my <sweep>"] * 2)
+        links[0].click()
+        self.until("the sweep", lambda: "2 configurations" in self.js(
             "const h = document.querySelector('.headline'); return h ? h.textContent : '';"))
         self.assert_quiet()
 
