@@ -5,6 +5,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "cli/cli.h"
+#include "cli/runs.h"
 #include "cli/write_report.h"
 #include "report/section.h"
 
@@ -61,22 +62,53 @@ static int print_result(const struct invocation *inv, const struct report *r, co
     return EXIT_DONE;
 }
 
-static int run(struct invocation *inv, struct err *e)
+/* The paths that the operands name, or the folder of runs if there are none: a list in `memory`. */
+static int find_paths(const struct invocation *inv, struct arena *memory,
+                      const char *const **paths, size_t *count, struct err *e)
 {
-    struct args *args = inv->args;
-    const char *only[SECTIONS_MOST + 1];
+    char path[4096];
+    *count = inv->operand_count > 0 ? (size_t)inv->operand_count : 1;
+    const char **list = arena_alloc(memory, *count, sizeof *list);
+    list[0] = "runs";
+    for (int i = 0; i < inv->operand_count; i++) {
+        if (run_named(inv->operands[i], path, e))
+            return -1;
+        list[i] = arena_strdup(memory, path);
+    }
+    *paths = list;
+    return 0;
+}
+
+static int draw(const struct invocation *inv, const char *const *only, struct arena *memory,
+                struct err *e)
+{
+    const struct args *args = inv->args;
     const char *out = *inv->common.out ? inv->common.out : "report.html";
+    const char *const *paths;
+    size_t count;
     struct report r;
-    if (split_sections(args->only, only, e))
+    if (find_paths(inv, memory, &paths, &count, e))
         return -1;
-    if (inv->common.json && strcmp(out, "-") == 0)
-        return err_set(e, EXIT_USAGE, "--json and --out - both want standard output");
-    int rc = report_open(&r, (const char *const *)inv->operands, (size_t)inv->operand_count, e);
+    int rc = report_open(&r, paths, count, e);
     if (!rc)
         rc = write_page(&r, *args->title ? args->title : NULL, only[0] ? only : NULL, out, e);
     if (!rc)
         rc = print_result(inv, &r, out, e);
     report_release(&r);
+    return rc;
+}
+
+static int run(struct invocation *inv, struct err *e)
+{
+    struct args *args = inv->args;
+    const char *only[SECTIONS_MOST + 1];
+    struct arena memory = {0};
+    if (split_sections(args->only, only, e))
+        return -1;
+    if (inv->common.json && strcmp(inv->common.out, "-") == 0)
+        return err_set(e, EXIT_USAGE, "--json and --out - both want standard output");
+    int rc = draw(inv, only, &memory, e);
+    arena_release(&memory);
     return rc;
 }
 
@@ -90,17 +122,19 @@ static const char *const examples[] = {
 const struct command command_report = {
     .name = "report",
     .summary = "Draw runs or a sweep as one HTML file",
-    .usage = "RUN|FOLDER... [options]",
+    .usage = "[RUN|FOLDER...] [options]",
     .description =
         "Writes one HTML file that opens in any browser without a network: the answer first, then\n"
         "charts with hover, zoom and legends, then what to be wary of and where it comes from.\n"
         "Runs that differ only in their seed are averaged. A FOLDER holds run directories, or is\n"
-        "a sweep. The same runs give the same file. '--out -' writes to standard output.",
+        "a sweep; a RUN may be named as in 'kiln runs'. Without any, all runs in the folder\n"
+        "'runs' are compared. The same runs give the same file. '--out -' writes to standard\n"
+        "output.",
     .examples = examples,
     .common = COMMON_JSON | COMMON_QUIET | COMMON_OUT,
     .options = options,
     .args_size = sizeof(struct args),
-    .min_operands = 1,
+    .min_operands = 0,
     .max_operands = 100000,
     .run = run,
 };

@@ -112,15 +112,28 @@ static bool same_but(const struct report *r, const struct report_group *a,
     return true;
 }
 
+static uint64_t hash_but(const struct report *r, const struct report_group *g, const char *key)
+{
+    uint64_t hash = 0;
+    for (size_t i = 0; i < r->varied_count; i++)
+        if (strcmp(r->varied[i], key) != 0)
+            hash = buckets_hash(hash, report_setting(r, g, r->varied[i]));
+    return hash;
+}
+
 size_t axes_families(const struct report *r, const char *key, size_t *family)
 {
+    struct buckets known = {0};
     size_t count = 0;
     for (size_t g = 0; g < r->group_count; g++) {
-        size_t k = 0;
-        while (k < g && !same_but(r, &r->groups[g], &r->groups[k], key))
-            k++;
-        family[g] = k < g ? family[k] : count++;
+        const uint64_t hash = hash_but(r, &r->groups[g], key);
+        size_t k = buckets_first(&known, hash);
+        while (k != BUCKETS_END && !same_but(r, &r->groups[g], &r->groups[k], key))
+            k = buckets_next(&known, k);
+        family[g] = k != BUCKETS_END ? family[k] : count++;
+        buckets_add(&known, hash);
     }
+    buckets_release(&known);
     return count;
 }
 

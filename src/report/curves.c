@@ -135,6 +135,20 @@ void curve_scale(struct curve *c, double factor)
     }
 }
 
+void curve_decimate(struct curve *c, size_t most)
+{
+    size_t *keep = xcalloc(c->n + 2, sizeof *keep);
+    size_t kept = series_decimate(c->mean, c->n, most, keep);
+    for (size_t i = 0; i < kept; i++) {
+        c->x[i] = c->x[keep[i]];
+        c->mean[i] = c->mean[keep[i]];
+        c->low[i] = c->low[keep[i]];
+        c->high[i] = c->high[keep[i]];
+    }
+    c->n = kept;
+    free(keep);
+}
+
 size_t curve_window_count(const struct report *r, const struct report_group *g)
 {
     size_t steps = 0;

@@ -24,6 +24,9 @@ void curve_points(struct curve *c, const struct report *r, const struct report_g
 /* Multiplies mean, low and high; 100 makes per cent of a share. */
 void curve_scale(struct curve *c, double factor);
 
+/* Keeps at most `most` of its points, the least and greatest means of each stretch. */
+void curve_decimate(struct curve *c, size_t most);
+
 void curve_release(struct curve *c);
 
 /* Stretches that suit a group's runs: at least four steps in each, at most 80. */

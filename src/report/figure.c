@@ -10,8 +10,8 @@
 #include "report/assets.h"
 #include "report/html.h"
 
-/* 80,000 points are about 1.2 MB of numbers: with everything else, a page stays below 2 MB. */
-enum { PAGE_POINTS = 80000, CURVE_POINTS = 2000, CURVE_POINTS_LEAST = 60 };
+/* 40,000 points are about 0.6 MB of numbers: with everything else, a page stays below 2 MB. */
+enum { PAGE_POINTS = 40000, CURVE_POINTS = 2000, CURVE_POINTS_LEAST = 60 };
 
 json_t *chart_new(const char *name)
 {
@@ -131,16 +131,18 @@ static void write_operand(FILE *out, const char *text)
     fputs("&#39;", out);
 }
 
-void figure_command(FILE *out, const struct report *r)
+void figure_command(FILE *out, const struct report *r, const char *section)
 {
-    enum { MOST = 12 };
+    const size_t most = section ? 12 : 500;
     fputs("<code>kiln report", out);
-    for (size_t i = 0; i < r->operand_count && i < MOST; i++) {
+    for (size_t i = 0; i < r->operand_count && i < most; i++) {
         fputc(' ', out);
         write_operand(out, r->operands[i]);
     }
-    if (r->operand_count > MOST)
-        fprintf(out, " … and %zu more", r->operand_count - MOST);
+    if (r->operand_count > most)
+        fprintf(out, " … and %zu more", r->operand_count - most);
+    if (section)
+        fprintf(out, " --only %s", section);
     fputs(" --out report.html</code>", out);
 }
 
@@ -204,7 +206,7 @@ void figure_write(FILE *out, const struct report *r, const struct figure *f, con
     fputs("</script>\n<p class=\"notes\">", out);
     html_text(out, f->notes);
     fputs(" ", out);
-    figure_command(out, r);
+    figure_command(out, r, f->section);
     fputs("</p>\n", out);
     write_numbers(out, chart);
     fputs("</figure>\n", out);

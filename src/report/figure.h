@@ -19,6 +19,7 @@ struct figure {
     const char *takeaway;  /* what the data say, in a sentence */
     const char *alt;       /* what is drawn, for who cannot see it */
     const char *notes;     /* n, the definition of the band, what lines are means of */
+    const char *section;   /* that it belongs to: report/section.h */
 };
 
 /* A copy of web/charts/<name>.json for the caller to fill and to json_decref. */
@@ -45,7 +46,8 @@ json_t *chart_number(double value);
 /* Writes the figure. The chart is only read. */
 void figure_write(FILE *out, const struct report *r, const struct figure *f, const json_t *chart);
 
-/* The command that draws this page again, as a <code> element. */
-void figure_command(FILE *out, const struct report *r);
+/* The command that draws a section of this page again, or all of it (NULL), as a <code> element. Of
+ * many runs that of a section names the first. */
+void figure_command(FILE *out, const struct report *r, const char *section);
 
 #endif

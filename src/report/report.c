@@ -6,28 +6,14 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "base/file.h"
 #include "base/json.h"
 #include "base/stats.h"
+#include "report/groups.h"
 #include "store/rundir.h"
 #include "store/sweepdir.h"
-
-/* Settings that do not make another experiment of a run: where and how it is computed and kept, and
- * the seed, over which groups average. */
-static const char *const incidental[] = {
-    "seed",      "name",      "threads",    "isa",    "data_dir", "checkpoint_every",
-    "keep_last", "keep_best", "hash_steps", "target", "steps",    "probes",
-    "predictions", "probe_budget", "probe_images", "probe_precision", "probe_iterations", NULL,
-};
-
-static bool is_incidental(const char *key)
-{
-    for (const char *const *k = incidental; *k; k++)
-        if (strcmp(*k, key) == 0)
-            return true;
-    return false;
-}
 
 static void add_text(struct report *r, const char ***list, size_t *count, const char *text)
 {
@@ -37,16 +23,21 @@ static void add_text(struct report *r, const char ***list, size_t *count, const 
 
 static int add_run(struct report *r, const char *path, struct err *e)
 {
-    for (size_t i = 0; i < r->run_count; i++)
-        if (strcmp(r->runs[i].summary.path, path) == 0)
-            return 0;
+    struct stat place = {0};
+    stat(path, &place);
+    const uint64_t hash = (uint64_t)place.st_ino;
+    for (size_t i = buckets_first(&r->places, hash); i != BUCKETS_END;
+         i = buckets_next(&r->places, i))
+        if (r->runs[i].device == place.st_dev)
+            return 0; /* however it is called this time */
     if ((r->run_count & (r->run_count + 1)) == 0)
         r->runs = xrealloc(r->runs, (2 * r->run_count + 1) * sizeof *r->runs);
     struct report_run *run = &r->runs[r->run_count];
     memset(run, 0, sizeof *run);
     if (summary_read(&run->summary, path, e))
         return -1;
-    r->run_count++;
+    run->device = place.st_dev;
+    r->run_count = buckets_add(&r->places, hash) + 1;
     return 0;
 }
 
@@ -120,88 +111,6 @@ static const char *value_of(const struct report_run *run, const char *key)
 {
     const char *value = summary_setting(&run->summary, key);
     return value ? value : "";
-}
-
-/* Two runs are of one group when all settings that count are equal. */
-static bool same_configuration(const struct report_run *a, const struct report_run *b)
-{
-    const struct run_summary *s = &a->summary, *t = &b->summary;
-    if (strcmp(s->data_hash, t->data_hash) != 0 && *s->data_hash && *t->data_hash)
-        return false;
-    for (size_t i = 0; i < s->setting_count; i++)
-        if (!is_incidental(s->settings[i].key) &&
-            strcmp(s->settings[i].value, value_of(b, s->settings[i].key)) != 0)
-            return false;
-    for (size_t i = 0; i < t->setting_count; i++)
-        if (!is_incidental(t->settings[i].key) && !summary_setting(s, t->settings[i].key))
-            return false;
-    return true;
-}
-
-static void make_groups(struct report *r)
-{
-    for (size_t i = 0; i < r->run_count; i++) {
-        size_t g = 0;
-        while (g < r->group_count &&
-               !same_configuration(&r->runs[i], report_first(r, &r->groups[g])))
-            g++;
-        if (g == r->group_count) {
-            r->groups = xrealloc(r->groups, ++r->group_count * sizeof *r->groups);
-            r->groups[g] = (struct report_group){0};
-        }
-        struct report_group *group = &r->groups[g];
-        group->runs = xrealloc(group->runs, (group->count + 1) * sizeof *group->runs);
-        group->runs[group->count++] = i;
-    }
-}
-
-static void find_varied(struct report *r)
-{
-    const struct report_run *first = report_first(r, &r->groups[0]);
-    for (size_t i = 0; i < first->summary.setting_count; i++) {
-        const struct run_setting *s = &first->summary.settings[i];
-        bool differs = false;
-        for (size_t g = 1; g < r->group_count && !differs; g++)
-            differs = strcmp(report_setting(r, &r->groups[g], s->key), s->value) != 0;
-        if (differs && !is_incidental(s->key))
-            add_text(r, &r->varied, &r->varied_count, s->key);
-    }
-}
-
-/* Numbers are shown as short as they are: 0.10000000000000001 is 0.1. */
-static const char *short_value(struct report *r, const char *text)
-{
-    char *end, number[32];
-    double value = strtod(text, &end);
-    if (end == text || *end || strlen(text) < 8)
-        return text;
-    snprintf(number, sizeof number, "%.4g", value);
-    return arena_strdup(&r->memory, number);
-}
-
-/* The name that all runs of a group share and nobody else has, or NULL. */
-static const char *own_name(const struct report *r, const struct report_group *g)
-{
-    const char *name = report_first(r, g)->summary.name;
-    for (size_t i = 0; i < r->run_count; i++) {
-        bool mine = r->runs[i].group == (size_t)(g - r->groups);
-        if ((strcmp(r->runs[i].summary.name, name) == 0) != mine)
-            return NULL;
-    }
-    return *name ? name : NULL;
-}
-
-static void make_label(struct report *r, struct report_group *g)
-{
-    const char *name = own_name(r, g), *label = "";
-    if (name) {
-        g->label = name;
-        return;
-    }
-    for (size_t i = 0; i < r->varied_count; i++)
-        label = arena_printf(&r->memory, "%s%s%s %s", label, *label ? " · " : "", r->varied[i],
-                             short_value(r, report_setting(r, g, r->varied[i])));
-    g->label = *label ? label : report_first(r, g)->summary.recipe;
 }
 
 static void choose_measure(struct report *r)
@@ -332,7 +241,7 @@ int report_reopen(struct report *r, const char *const *paths, size_t count, stru
     for (size_t i = 0; i < r->run_count; i++)
         if (*r->runs[i].summary.problem)
             add_text(r, &r->problems, &r->problem_count, r->runs[i].summary.problem);
-    make_groups(r);
+    groups_make(r);
     choose_measure(r);
     for (size_t g = 0; g < r->group_count; g++)
         summarise(r, &r->groups[g]);
@@ -340,9 +249,7 @@ int report_reopen(struct report *r, const char *const *paths, size_t count, stru
     for (size_t g = 0; g < r->group_count; g++)
         for (size_t i = 0; i < r->groups[g].count; i++)
             r->runs[r->groups[g].runs[i]].group = g;
-    find_varied(r);
-    for (size_t g = 0; g < r->group_count; g++)
-        make_label(r, &r->groups[g]);
+    groups_label(r);
     read_series(r, old);
     return 0;
 }
@@ -365,10 +272,28 @@ void report_release(struct report *r)
     free(r->varied);
     free(r->folders);
     free(r->problems);
+    buckets_release(&r->places);
     json_decref(r->study);
     json_decref(r->range);
     arena_release(&r->memory);
     *r = (struct report){0};
+}
+
+const char *report_counts(const struct report *r, size_t groups, char text[64])
+{
+    size_t least = SIZE_MAX, most = 0;
+    for (size_t g = 0; g < groups; g++) {
+        size_t n = r->groups[g].accuracy.n;
+        least = n && n < least ? n : least;
+        most = n > most ? n : most;
+    }
+    if (most == 0)
+        snprintf(text, 64, "n = 0 runs");
+    else if (least == most)
+        snprintf(text, 64, "n = %zu run%s", most, most == 1 ? "" : "s");
+    else
+        snprintf(text, 64, "n = %zu to %zu runs", least, most);
+    return text;
 }
 
 bool report_ramps_done(const struct report *r)

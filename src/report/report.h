@@ -13,9 +13,11 @@
 #include <jansson.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <sys/types.h>
 
 #include "base/arena.h"
 #include "base/err.h"
+#include "report/buckets.h"
 #include "report/series.h"
 #include "store/summary.h"
 
@@ -24,6 +26,7 @@ struct report_run {
     struct series_set series;    /* of runs whose curves are shown; else empty */
     size_t group;
     bool counted;                /* enters the means of its group */
+    dev_t device;                /* of its directory */
 };
 
 /* What runs are compared by: on validation images where every run held some out, else on the test
@@ -53,6 +56,7 @@ struct report {
     size_t operand_count;
     struct report_run *runs;     /* [run_count], in the order given, folders sorted */
     size_t run_count;
+    struct buckets places;       /* runs by the inodes of their directories */
     struct report_group *groups; /* [group_count], best first */
     size_t group_count, shown;   /* the first `shown` have their curves drawn */
     const char **varied;         /* [varied_count]: settings that differ between groups */
@@ -92,6 +96,10 @@ double report_accuracy(const struct report *r, const struct run_summary *s);
 
 /* What a run is called: its name, or the name of its directory. */
 const char *report_run_name(const struct report_run *run);
+
+/* "n = 3 runs", "n = 2 to 5 runs": how many count in each of the first `groups` groups that have a
+ * result. text[64]. */
+const char *report_counts(const struct report *r, size_t groups, char text[64]);
 
 /* Whether all ramps of a range test have come to their end, by step or by divergence. */
 bool report_ramps_done(const struct report *r);

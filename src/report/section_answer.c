@@ -6,6 +6,8 @@
 #include "report/html.h"
 #include "report/section.h"
 
+enum { ROWS_MOST = 1000 }; /* of the table */
+
 static const char *points(const struct report_spread *s, char text[64])
 {
     return html_spread(s->mean, s->sd, 100, 4, text);
@@ -221,9 +223,12 @@ static void write_table(const struct report *r, FILE *out)
     fputs("</caption>\n", out);
     write_head(r, views, out);
     fputs("<tbody>\n", out);
-    for (size_t g = 0; g < r->group_count; g++)
+    for (size_t g = 0; g < r->group_count && g < ROWS_MOST; g++)
         write_row(r, &r->groups[g], views, out);
     fputs("</tbody></table></div>\n", out);
+    if (r->group_count > ROWS_MOST)
+        fprintf(out, "<p class=\"notes\">The %d best; %zu more are not listed here, but <code>kiln "
+                     "runs list</code> has them.</p>\n", ROWS_MOST, r->group_count - ROWS_MOST);
 }
 
 static void write(const struct report *r, FILE *out)

@@ -135,7 +135,7 @@ static void write_figure(const struct report *r, const struct heat *h, FILE *out
     fputs("<p class=\"notes\">", out);
     html_printf(out, "Each cell: mean over its n finished runs, ± their standard deviation%s. ",
                 h->others ? "; of the other settings that vary, the best" : "");
-    figure_command(out, r);
+    figure_command(out, r, "heat");
     fputs("</p>\n</figure>\n", out);
 }
 

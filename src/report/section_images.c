@@ -137,7 +137,7 @@ static void write_hardest(const struct report *r, const struct gallery *g, FILE 
     html_printf(out, "The %zu of greatest loss, worst first, %zu of them wrong: in bold what it "
                      "is, below it what the network says and how sure it is. ",
                 json_array_size(images), wrong);
-    figure_command(out, r);
+    figure_command(out, r, "images");
     fputs("</p>\n</figure>\n", out);
 }
 
@@ -172,7 +172,7 @@ static void write_confused(const struct report *r, const struct gallery *g, FILE
         write_pair(g, pair, out);
     fputs("</tbody></table></div>\n<p class=\"notes\">", out);
     write_origin(r, g, out);
-    figure_command(out, r);
+    figure_command(out, r, "images");
     fputs("</p>\n</figure>\n", out);
 }
 

@@ -138,6 +138,29 @@ static void add_points(json_t *chart, const struct optima *o, const struct famil
     chart_add(chart, "tried", key, key, colour, x, mean, n, 0);
 }
 
+/* Faint behind the means, the losses of single seeds; of thousands they would hide everything. */
+static void add_seeds(json_t *chart, const struct report *r, const struct optima *o,
+                      const struct family *f, int colour)
+{
+    enum { MOST = 400 };
+    double x[MOST], y[MOST];
+    size_t n = 0, runs = 0;
+    const char *key = *f->label ? f->label : "loss";
+    for (size_t i = 0; i < o->axis.count; i++) {
+        const struct report_group *g = f->groups[i];
+        for (size_t k = 0; has_loss(g) && g->loss.n > 1 && k < g->count; k++) {
+            const struct report_run *run = &r->runs[g->runs[k]];
+            double loss = report_loss(r, &run->summary);
+            if (!run->counted || !isfinite(loss) || ++runs > MOST)
+                continue;
+            x[n] = o->axis.values[i];
+            y[n++] = loss;
+        }
+    }
+    if (n > 0 && runs <= MOST)
+        chart_add(chart, "raw", key, key, colour, x, y, n, 0);
+}
+
 static void add_fit(json_t *chart, const struct optima *o, const struct family *f, int colour)
 {
     enum { POINTS = 33 };
@@ -263,6 +286,7 @@ static void write_figure(const struct report *r, struct optima *o, FILE *out)
     char takeaway[700], notes[1024], title[256], text[96];
     json_t *chart = chart_new("optimum");
     for (size_t i = 0; i < o->count; i++) {
+        add_seeds(chart, r, o, &o->families[i], (int)i + 1);
         add_points(chart, o, &o->families[i], (int)i + 1);
         add_fit(chart, o, &o->families[i], (int)i + 1);
     }
@@ -277,7 +301,8 @@ static void write_figure(const struct report *r, struct optima *o, FILE *out)
         snprintf(takeaway, sizeof takeaway, "%.300s%sloss is least at %.40s %.96s.", first->label,
                  *first->label ? ": " : "The ", o->axis.key, interval_text(first, text));
     snprintf(notes, sizeof notes,
-             "Points: mean over seeds, diverged runs left out; band: ± 1 standard deviation. %s%s",
+             "Points: mean over seeds, %s, diverged runs left out; band: ± 1 standard deviation; "
+             "dots: single seeds. %s%s", report_counts(r, r->group_count, text),
              o->axis.logarithmic ? "Dotted: a parabola in log2 of the setting through the five "
                                    "values around the least; its minimum with a 95 % bootstrap "
                                    "interval (1000 draws, fixed seed). " : "",
@@ -285,7 +310,7 @@ static void write_figure(const struct report *r, struct optima *o, FILE *out)
     snprintf(title, sizeof title, "Loss against %s", o->axis.key);
     const struct figure f = {"fig-optimum", title, takeaway,
                              "Line chart of the final loss against one setting, with fitted "
-                             "minima.", notes};
+                             "minima.", notes, "optimum"};
     figure_write(out, r, &f, chart);
     json_decref(chart);
     if (o->axis.logarithmic)

@@ -10,7 +10,7 @@
 #include "report/html.h"
 #include "report/section.h"
 
-enum { AXES_MOST = 12, LINES_MOST = 2000 };
+enum { AXES_MOST = 12, LINES_MOST = 800 };
 
 /* A place between 0 and 1 on an axis. */
 static double position(const struct axis *a, size_t place)
@@ -75,10 +75,11 @@ static void write_figure(const struct report *r, const struct axis *axes, size_t
     double low = (double)INFINITY, high = -(double)INFINITY;
     char a[32], b[32], takeaway[512], notes[512];
     json_t *chart = chart_new("parallel"), *categories = json_array();
-    size_t lines = 0, without = 0;
+    size_t results = 0;
     for (size_t g = 0; g < r->group_count; g++) {
         if (!r->groups[g].accuracy.n)
             continue;
+        results++; /* those without come last */
         low = fmin(low, r->groups[g].accuracy.mean);
         high = fmax(high, r->groups[g].accuracy.mean);
     }
@@ -96,25 +97,23 @@ static void write_figure(const struct report *r, const struct axis *axes, size_t
                                 html_number(100 * high, 4, b));
     add_scale(accuracy, 100 * low, 100 * high, false);
     json_array_append_new(categories, accuracy);
-    /* The best are drawn last, on top. */
-    for (size_t g = r->group_count; g-- > 0;) {
-        if (!r->groups[g].accuracy.n)
-            without++;
-        else if (lines++ < LINES_MOST)
-            add_line(chart, r, &r->groups[g], axes, count, low, high);
-    }
+    const size_t lines = results < LINES_MOST ? results : LINES_MOST;
+    for (size_t g = lines; g-- > 0;) /* the best last, on top */
+        add_line(chart, r, &r->groups[g], axes, count, low, high);
     json_object_set_new(json_object_get(chart, "kiln"), "categories", categories);
     snprintf(takeaway, sizeof takeaway, "The best: %.400s.", r->groups[0].label);
-    char left_out[64] = "";
-    if (without)
-        snprintf(left_out, sizeof left_out, "%zu without a result are left out. ", without);
+    char left_out[96] = "", n[64];
+    if (results < r->group_count)
+        snprintf(left_out, sizeof left_out, "%zu without a result are left out. ",
+                 r->group_count - results);
     snprintf(notes, sizeof notes,
-             "%zu configurations, a line each, the stronger its colour the better; mean over their "
-             "seeds. %sAxes that span a factor of 4 are logarithmic. Drag along an axis, or move "
-             "its sliders, to choose lines.", lines, left_out);
+             "%s%zu configurations, a line each, the stronger its colour the better; mean over "
+             "seeds, %s; no band. %sAxes that span a factor of 4 are logarithmic. Drag along an "
+             "axis, or move its sliders, to choose lines.", lines < results ? "The best " : "",
+             lines, report_counts(r, lines, n), left_out);
     const struct figure f = {"fig-parallel", "Parallel coordinates", takeaway,
                              "Parallel coordinates: a line for each configuration over all "
-                             "settings that vary and the accuracy.", notes};
+                             "settings that vary and the accuracy.", notes, "parallel"};
     figure_write(out, r, &f, chart);
     json_decref(chart);
 }

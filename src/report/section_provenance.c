@@ -7,7 +7,7 @@
 #include "report/html.h"
 #include "report/section.h"
 
-enum { RUNS_LISTED = 500 };
+enum { RUNS_LISTED = 300 };
 
 static void write_cell(FILE *out, const char *text)
 {
@@ -121,7 +121,7 @@ static void write(const struct report *r, FILE *out)
     write_runs(r, out);
     write_settings(r, out);
     fputs("<p class=\"notes\">This page is drawn again, to the same bytes, by ", out);
-    figure_command(out, r);
+    figure_command(out, r, NULL);
     fputs(" where the runs lie.</p>\n", out);
 }
 

@@ -144,7 +144,8 @@ static void write_loss(const struct report *r, FILE *out)
              file ? "; line: losses smoothed by local straight lines, averaged over seeds; band: ± "
                     "1 standard deviation; shaded: the range in which to look" : "");
     const struct figure f = {"fig-range", "Loss against a growing rate", takeaway,
-                             "Line chart of the training loss against the learning rate.", notes};
+                             "Line chart of the training loss against the learning rate.", notes,
+                             "range"};
     figure_write(out, r, &f, chart);
     json_decref(chart);
     free(lr);
@@ -155,7 +156,7 @@ static void write_loss(const struct report *r, FILE *out)
 static void write_slope(const struct report *r, FILE *out)
 {
     const json_t *file = r->range;
-    char takeaway[512], a[32], b[32];
+    char takeaway[512], notes[512], a[32], b[32];
     size_t n, steps, steepest = 0;
     double *lr = numbers(at(file, "lr"), &steps);
     double *slope = numbers(at(at(file, "mean"), "slope"), &n);
@@ -177,15 +178,19 @@ static void write_slope(const struct report *r, FILE *out)
     if (high > -low)
         json_object_set_new(y, "max", chart_number(-1.1 * low));
     json_array_clear(json_object_get(json_object_get(chart, "kiln"), "toggle"));
-    snprintf(takeaway, sizeof takeaway,
-             "At %s, a rate greater by a tenth takes %s off the loss; left of it the weights "
-             "hardly move.", html_number(place_lr(file, "steepest"), 2, a),
-             html_number(n ? -0.0953 * slope[steepest] : (double)NAN, 2, b));
+    bool edge = n > 0 && steepest == 0; /* what is left of it was not tried */
+    snprintf(takeaway, sizeof takeaway, "At %s, a rate greater by a tenth takes %s off the loss%s.",
+             html_number(place_lr(file, "steepest"), 2, a),
+             html_number(n ? -0.0953 * slope[steepest] : (double)NAN, 2, b),
+             edge ? "" : "; left of it the weights hardly move");
+    snprintf(notes, sizeof notes,
+             "n = %zu ramps. Slopes of straight lines fitted around each step with Gaussian weights, "
+             "averaged over seeds, without a band; below zero the loss falls. What climbs out of "
+             "the chart is the blow-up.", json_array_size(at(file, "ramps")));
     const struct figure f = {
         "fig-slope", "Slope of the loss over the logarithm of the rate", takeaway,
         "Line chart of the derivative of the training loss by the logarithm of the learning rate.",
-        "Slopes of straight lines fitted around each step with Gaussian weights, averaged over "
-        "seeds; below zero the loss falls. What climbs out of the chart is the blow-up."};
+        notes, "range"};
     figure_write(out, r, &f, chart);
     json_decref(chart);
     free(lr);

@@ -42,11 +42,13 @@ static void add_raw(json_t *chart, const struct report *r, size_t g, const char 
     }
 }
 
-static void add_curve(json_t *chart, const struct curve *c, const char *role, const char *key,
+static void add_curve(json_t *chart, struct curve *c, const char *role, const char *key,
                       int number)
 {
+    enum { POINTS = 500 };
     if (c->n == 0)
         return;
+    curve_decimate(c, POINTS);
     if (c->seeds > 1)
         chart_add_band(chart, key, key, number, c->x, c->low, c->high, c->n);
     chart_add(chart, role, key, key, number, c->x, c->mean, c->n, 0);
@@ -143,8 +145,23 @@ static void add_quantity(json_t *chart, const struct report *r, const struct qua
     }
 }
 
-/* "n = 3 seeds. Band: ..." */
-static void make_notes(const struct report *r, const char *more, char notes[1024])
+/* What a figure draws of several seeds. */
+enum seeds { MEAN_AND_SEEDS, MEAN_ALONE, ONE_SEED };
+
+static const char *seeds_text(enum seeds drawn, size_t most)
+{
+    if (drawn == ONE_SEED)
+        return "";
+    if (most < 2)
+        return "One seed: no spread is known. ";
+    return drawn == MEAN_ALONE ? "Band: mean ± 1 standard deviation over seeds. "
+                               : "Band: mean ± 1 standard deviation over seeds; faint lines: single "
+                                 "seeds. ";
+}
+
+/* "n = 3 runs. Band: ..." */
+static void make_notes(const struct report *r, enum seeds drawn, const char *more,
+                       char notes[1024])
 {
     size_t n = r->groups[0].count, most = n;
     for (size_t g = 0; g < r->shown; g++) {
@@ -160,10 +177,7 @@ static void make_notes(const struct report *r, const char *more, char notes[1024
     if (r->shown < r->group_count)
         snprintf(shown, sizeof shown, "The %zu best of %zu configurations. ", r->shown,
                  r->group_count);
-    snprintf(notes, 1024, "%s%s. %s%s", shown, many,
-             most > 1 ? "Band: mean ± 1 standard deviation over seeds; faint lines: single seeds. "
-                      : "One seed: no spread is known. ",
-             more);
+    snprintf(notes, 1024, "%s%s. %s%s", shown, many, seeds_text(drawn, most), more);
 }
 
 static const char *windows_text(const struct report *r, char text[256])
@@ -205,10 +219,10 @@ static void write_loss(const struct report *r, FILE *out)
         snprintf(takeaway, sizeof takeaway, "Loss on training and held-out images.");
     }
     curve_release(&c);
-    make_notes(r, windows_text(r, text), notes);
+    make_notes(r, MEAN_AND_SEEDS, windows_text(r, text), notes);
     snprintf(alt, sizeof alt, "Line chart of the loss over epochs, training and %s images.",
              r->measure.images);
-    const struct figure f = {"fig-loss", "Loss", takeaway, alt, notes};
+    const struct figure f = {"fig-loss", "Loss", takeaway, alt, notes, "training"};
     add_units(chart, r);
     figure_write(out, r, &f, chart);
     json_decref(chart);
@@ -228,10 +242,10 @@ static void write_accuracy(const struct report *r, FILE *out)
              best->running ? "now gets" : "ends with",
              html_spread(best->accuracy.mean, best->accuracy.sd, 100, 4, a), r->measure.images,
              r->shown > 1 ? " right" : " right");
-    make_notes(r, windows_text(r, text), notes);
+    make_notes(r, MEAN_AND_SEEDS, windows_text(r, text), notes);
     snprintf(alt, sizeof alt, "Line chart of the accuracy over epochs, training and %s images.",
              r->measure.images);
-    const struct figure f = {"fig-accuracy", "Accuracy", takeaway, alt, notes};
+    const struct figure f = {"fig-accuracy", "Accuracy", takeaway, alt, notes, "training"};
     add_units(chart, r);
     figure_write(out, r, &f, chart);
     json_decref(chart);
@@ -257,10 +271,13 @@ static void write_rate(const struct report *r, FILE *out)
     }
     chart_axis(chart, "x", "epochs", NULL);
     chart_axis(chart, "y", "learning rate", NULL);
-    snprintf(takeaway, sizeof takeaway, "The schedule peaks at %.3g, in epoch %.3g.", peak, at);
-    make_notes(r, "The rate of each step, the same for all seeds.", notes);
+    snprintf(takeaway, sizeof takeaway, "%s%.300s%she schedule peaks at %.3g, in epoch %.3g.",
+             r->shown > 1 ? r->groups[0].label : "", r->shown > 1 ? ": " : "",
+             r->shown > 1 ? "t" : "T", peak, at);
+    make_notes(r, ONE_SEED, "The rate of each step, the same for all seeds, so there is no band.",
+               notes);
     const struct figure f = {"fig-rate", "Learning rate", takeaway,
-                             "Line chart of the learning rate over epochs.", notes};
+                             "Line chart of the learning rate over epochs.", notes, "training"};
     add_units(chart, r);
     figure_write(out, r, &f, chart);
     json_decref(chart);
@@ -296,9 +313,9 @@ static void write_speed(const struct report *r, FILE *out)
              r->shown > 1 ? r->groups[0].label : "The run",
              html_spread(r->groups[0].images_per_second.mean, r->groups[0].images_per_second.sd, 1,
                          3, a));
-    make_notes(r, "Images of a batch over the mean time of its step; evaluation left out.", notes);
+    make_notes(r, MEAN_ALONE, "Images of a batch over the mean time of its step; evaluation left out.", notes);
     const struct figure f = {"fig-speed", "Speed", takeaway,
-                             "Line chart of training images per second over epochs.", notes};
+                             "Line chart of training images per second over epochs.", notes, "training"};
     add_units(chart, r);
     figure_write(out, r, &f, chart);
     json_decref(chart);

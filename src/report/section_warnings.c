@@ -38,8 +38,8 @@ static void warn_of_seeds(const struct report *r, struct speaker *s)
             r->run_count == 1 ? "" : "s");
     if (r->range_test)
         return;
-    for (size_t g = 0; g < r->group_count; g++)
-        few += r->groups[g].accuracy.n < 3;
+    for (size_t g = 0; g < r->group_count; g++) /* that all diverge is no luck either */
+        few += r->groups[g].accuracy.n < 3 && r->groups[g].accuracy.n + r->groups[g].diverged < 3;
     if (!few)
         return;
     if (r->group_count == 1)
@@ -84,40 +84,80 @@ static void warn_of_ends(const struct report *r, struct speaker *s)
         say(s, "Other images than asked for", "%.900s", steps_down);
 }
 
-/* A range whose upper end was not seen. */
+/* A range whose ends were not seen. */
 static void warn_of_range(const struct report *r, struct speaker *s)
 {
     const json_t *points = json_object_get(r->range, "points");
     const json_t *blow_up = json_object_get(json_object_get(points, "blow_up"), "lr");
+    const json_t *steepest = json_object_get(json_object_get(points, "steepest"), "lr");
+    const json_t *least = json_array_get(json_object_get(r->range, "lr"), 0);
     if (r->range && !json_is_number(blow_up))
         say(s, "No blow-up seen", "Up to the greatest rate tried the loss does not lose half of "
             "its gain, so the range may end further up: try a greater --max.");
+    if (json_is_number(steepest) && json_is_number(least) &&
+        json_number_value(steepest) <= json_number_value(least) * (1 + 1e-6))
+        say(s, "Steepest at the edge", "The loss falls fastest at the least rate tried, so the "
+            "range may begin further down: try a smaller --min.");
 }
 
-/* Runs that must have the same bits and do not. */
+/* What two runs of one configuration and seed say about each other. */
+static void warn_of_pair(const struct report_run *one, const struct report_run *two, bool *twins,
+                         bool *strangers, struct speaker *s)
+{
+    const struct run_summary *a = &one->summary, *b = &two->summary;
+    if (strcmp(a->config_hash, b->config_hash) != 0 || a->step != b->step ||
+        strcmp(a->data_hash, b->data_hash) != 0 || !*a->weights_hash || !*b->weights_hash)
+        return;
+    bool same = strcmp(a->weights_hash, b->weights_hash) == 0;
+    bool other = strcmp(a->program_hash, b->program_hash) != 0 || strcmp(a->tier, b->tier) != 0;
+    if (same && !*twins)
+        say(s, "The same run twice", "%.200s and %.200s have the same configuration, seed and "
+            "weights, so they count as two runs without being two seeds: n is too large.",
+            report_run_name(one), report_run_name(two));
+    if (!same && !*strangers)
+        say(s, "Not the same bits", "%.200s and %.200s have the same configuration, seed, images "
+            "and number of steps, but other weights (%.8s, %.8s). %s",
+            report_run_name(one), report_run_name(two), a->weights_hash, b->weights_hash,
+            other ? "They come from other builds or instruction sets, which may round differently."
+                  : "The same build on the same instruction set must give the same bits: "
+                    "please report this.");
+    *twins |= same;
+    *strangers |= !same;
+}
+
+/* Runs that should be one another's copies and are not, and those that are and should not be. */
 static void warn_of_bits(const struct report *r, struct speaker *s)
 {
-    for (size_t i = 0; i < r->run_count; i++) {
-        const struct run_summary *a = &r->runs[i].summary;
-        for (size_t k = i + 1; k < r->run_count && *a->config_hash; k++) {
-            const struct run_summary *b = &r->runs[k].summary;
-            if (strcmp(a->config_hash, b->config_hash) != 0 || a->step != b->step ||
-                strcmp(a->data_hash, b->data_hash) != 0 || !*a->weights_hash || !*b->weights_hash ||
-                strcmp(a->weights_hash, b->weights_hash) == 0)
-                continue;
-            bool other = strcmp(a->program_hash, b->program_hash) != 0 ||
-                         strcmp(a->tier, b->tier) != 0;
-            say(s, "Not the same bits", "%.200s and %.200s have the same configuration, seed, "
-                "images and number of steps, but other weights (%.8s, %.8s). %s",
-                report_run_name(&r->runs[i]), report_run_name(&r->runs[k]), a->weights_hash,
-                b->weights_hash,
-                other ? "They come from other builds or instruction sets, which may round "
-                        "differently."
-                      : "The same build on the same instruction set must give the same bits: "
-                        "please report this.");
-            return;
-        }
+    struct buckets known = {0};
+    bool twins = false, strangers = false;
+    for (size_t k = 0; k < r->run_count; k++) {
+        const char *config = r->runs[k].summary.config_hash;
+        const uint64_t hash = buckets_hash(0, config);
+        for (size_t i = buckets_first(&known, hash); *config && i != BUCKETS_END;
+             i = buckets_next(&known, i))
+            warn_of_pair(&r->runs[i], &r->runs[k], &twins, &strangers, s);
+        buckets_add(&known, hash);
     }
+    buckets_release(&known);
+}
+
+/* Runs whose bits may differ for another reason than their settings. */
+static void warn_of_builds(const struct report *r, struct speaker *s)
+{
+    size_t other = 0;
+    const struct run_summary *first = NULL;
+    for (size_t i = 0; i < r->run_count; i++) {
+        const struct run_summary *run = &r->runs[i].summary;
+        if (!*run->program_hash)
+            continue;
+        first = first ? first : run;
+        other += strcmp(run->program_hash, first->program_hash) != 0 ||
+                 strcmp(run->tier, first->tier) != 0;
+    }
+    if (other)
+        say(s, "More than one build", "%zu of %zu runs come from another build of kiln or another "
+            "instruction set than the first: they may round differently, so a difference between "
+            "them is not the settings' alone.", other, r->run_count);
 }
 
 /* The best value of a varied number is the least or greatest one tried. */
@@ -159,6 +199,7 @@ size_t report_warnings(const struct report *r,
     warn_of_range(r, &s);
     warn_of_ends(r, &s);
     warn_of_bits(r, &s);
+    warn_of_builds(r, &s);
     warn_of_damage(r, &s);
     return s.count;
 }

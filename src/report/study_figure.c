@@ -186,7 +186,8 @@ void study_figure_write(FILE *out, const struct report *r, const json_t *figure,
              text_at(json_object_get(figure, "y"), "title"),
              text_at(json_object_get(figure, "x"), "title"));
     make_notes(figure, n, notes);
-    const struct figure f = {id, text_at(figure, "title"), text_at(figure, "caption"), alt, notes};
+    const struct figure f = {id, text_at(figure, "title"), text_at(figure, "caption"), alt, notes,
+                             "study"};
     figure_write(out, r, &f, chart);
     json_decref(chart);
 }

@@ -3,13 +3,17 @@ import base64
 import html
 import json
 import math
+import os
 import pathlib
 import re
+import shlex
 import shutil
 import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "cli"))
 import harness  # noqa: E402
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "support"))
+from make_runs import make_runs  # noqa: E402
 
 NASTY = "\"><script>alert(1)</script>' & 🔥 größe"
 
@@ -58,6 +62,72 @@ class Report(harness.Case):
         self.assertIn("Best of 3 configurations: lr ", text)
         self.assertIn("6 runs of 3 configurations", text)
         self.assertIn("Loss against lr", text)
+
+    def figures(self, page):
+        return {m[1]: m[0] for m in
+                re.finditer(r'<figure class="\w+" id="([\w-]+)">.*?</figure>', page, flags=re.S)}
+
+    def test_every_figure__says_what_it_shows_and_how_to_draw_it_again(self):
+        for lr in ("0.01", "0.1", "0.4"):
+            for batch in ("32", "64"):
+                for seed in ("1", "2"):
+                    self.train("--lr", lr, "--batch", batch, "--seed", seed, "--epochs", "1",
+                               out=f"runs/{lr}-{batch}-{seed}")
+        self.ramps()
+        self.write("range/find-lr.json", json.dumps({
+            "format": 1, "batch": 32, "range": [1, 2], "lr": [1, 2, 3], "points": {},
+            "ramps": [{"seed": 1}, {"seed": 2}],
+            "mean": {"loss": [3, 2, 1], "sd": [0.1] * 3, "slope": [-1, -1, -1]}}))
+        drawn = set()
+        for path in ("runs", "runs/0.1-32-1", "range"):
+            figures = self.figures(self.page(path))
+            drawn |= set(figures)
+            for name, figure in figures.items():
+                text = self.text(figure)
+                self.assertRegex(figure, r'class="takeaway">[^<]{10}', name)
+                # A heat map and a picture of images have their n elsewhere.
+                self.assertRegex(text, r"\bn (= )?\d|on its \d+ test images", name)
+                self.assertRegex(text, r"[Bb]and|± (1|their) standard dev|no spread|seen once", name)
+                if "<canvas" in figure:
+                    self.assertRegex(figure, r'<canvas role="img" tabindex="0" aria-label="[^"]{20}')
+                command = re.search(r"kiln report (.* --only \w+) --out report.html", text)[1]
+                again = self.figures(self.page(*shlex.split(command)))
+                self.assertEqual(again[name], figure)
+        self.assertEqual(drawn, {"fig-heat", "fig-optimum", "fig-parallel", "fig-loss", "fig-rate",
+                                 "fig-accuracy", "fig-speed", "fig-hardest", "fig-confused",
+                                 "fig-range", "fig-slope"})
+
+    def test_runs__are_named_as_elsewhere_and_compared_without_a_name(self):
+        self.fails(3, "there is no 'runs'", "report")
+        self.train("--lr", "0.1", out="runs/20261123-101010-tiny-0a1b2c3d")
+        self.train("--lr", "0.2", out="runs/20261123-101010-tiny-4e682d54")
+        self.assertIn("kiln report runs/20261123-101010-tiny-0a1b2c3d --out",
+                      self.text(self.page("0a1b")))
+        self.assertIn("Best of 2 configurations", self.text(self.page()))
+
+    def test_a_run_given_twice__is_one(self):
+        self.train(out="run")
+        os.symlink("run", self.folder / "link")
+        for twice in (("run", "run/"), ("run", "./run"), ("run", "link")):
+            self.assertIn("one run, so its spread is not known", self.text(self.page(*twice)))
+        shutil.copytree(self.folder / "run", self.folder / "copy")
+        self.assertIn("The same run twice. run and copy have the same configuration, seed and "
+                      "weights", self.text(self.page("run", "copy")))
+
+    def change(self, run, **members):
+        """Changes the last session of a run's manifest."""
+        manifest = json.loads(self.read(f"{run}/manifest.json"))
+        manifest["sessions"][-1].update(members)
+        self.write(f"{run}/manifest.json", json.dumps(manifest))
+
+    def test_other_builds_and_tiers__are_a_warning(self):
+        for seed in ("1", "2", "3"):
+            self.train("--seed", seed, "--epochs", "1", out="run" + seed)
+        runs = ("run1", "run2", "run3")
+        self.assertNotIn("More than one build", self.page(*runs))
+        self.change("run2", tier="other")
+        self.assertIn("More than one build. 1 of 3 runs come from another build of kiln",
+                      self.text(self.page(*runs)))
 
     def test_names__pass_through_unharmed(self):
         self.train("--set", "name=" + NASTY, out="run")
@@ -152,6 +222,7 @@ class Report(harness.Case):
         self.assertIn(f"minimum / 10 {lr[5]:.2g} {lr[5] * 1.1:.2g} ×÷ 1.25 2", text)
         self.assertRegex(text, rf"{lr[2]:.3g} 3.50 ± 0.71 50.0+ ± 0.0+ 2 0 {lr[16]:.3g} — — 0 1")
         self.assertIn("No blow-up seen", text)
+        self.assertNotIn("Steepest at the edge", text)
         self.assertNotIn("Diverged", text)
         sets = {s["key"] + s["role"]: s["xy"] for s in self.chart(page, "fig-slope")}
         self.assertEqual(len(sets["slopeplain"]), 2 * 19)
@@ -161,6 +232,12 @@ class Report(harness.Case):
         self.assertAlmostEqual(zone[2], lr[16], places=4)
         drawn = {s["role"]: s["xy"] for s in self.chart(page, "fig-range")}["plain"]
         self.assertEqual([round(v, 4) for v in drawn[1::2]], [round(v, 4) for v in loss])
+        found = json.loads(self.read("range/find-lr.json"))
+        found["points"]["steepest"]["lr"] = found["lr"][0]
+        self.write("range/find-lr.json", json.dumps(found))
+        text = self.text(self.page("range"))
+        self.assertIn("Steepest at the edge", text)
+        self.assertNotIn("left of it", text)
         for rubbish in ("[]", "{}", '{"points": 3, "mean": [], "range": "x"}'):
             self.write("range/find-lr.json", rubbish)
             self.page("range")
@@ -291,6 +368,48 @@ class Report(harness.Case):
                                     "perf/step_seconds": 0.01 + step % 7 / 1e3}) + "\n")
         page = self.page("run")
         self.assertLess(len(page), 2_000_000)
+        spike = max(2 + (step * 7919 % 1000) / 1e3 for step in range(1, 60001))
+        raw = next(s for s in self.chart(page, "fig-loss") if s["role"] == "raw")
+        self.assertLessEqual(len(raw["xy"]), 2 * 2000)
+        self.assertEqual(max(raw["xy"][1::2]), spike)
+
+    def test_everything_at_once__stays_below_two_megabytes(self):
+        """Thousands of configurations, the best of which have many seeds, steps and epochs."""
+        make_runs(1500, self.folder / "runs")
+        runs = sorted((self.folder / "runs").glob("2026*"))
+        best = max(json.loads((run / "manifest.json").read_text())["result"]["test_accuracy"]
+                   for run in runs)
+        with open(self.folder / "metrics.jsonl", "w") as f:
+            for step in range(1, 8001):
+                f.write(json.dumps({"v": 1, "kind": "train", "step": step, "epoch": step / 4,
+                                    "train/loss": 2 + (step * 7919 % 1000) / 1e3,
+                                    "train/accuracy": (step * 31 % 997) / 997, "opt/lr": step / 6e4,
+                                    "perf/step_seconds": 0.01 + step % 7 / 1e3}) + "\n")
+                if step % 4 == 0:
+                    f.write(json.dumps({"v": 1, "kind": "epoch", "step": step, "epoch": step / 4,
+                                        "test/loss": 2 + (step * 7919 % 1000) / 1e3,
+                                        "test/accuracy": (step * 31 % 997) / 997}) + "\n")
+        best_runs = [run for run in runs if json.loads((run / "manifest.json").read_text())
+                     ["result"]["test_accuracy"] == best][:6]
+        for i, run in enumerate(best_runs):  # six configurations of ten seeds
+            config = re.sub(r"(?m)^lr = .*$", f"lr = {2 + i}", (run / "config.ini").read_text())
+            for seed in range(10):
+                copy = self.folder / f"runs/best-{i}-{seed}"
+                shutil.copytree(run, copy)
+                (copy / "config.ini").write_text(
+                    re.sub(r"(?m)^(seed|name) = .*$", lambda m: f"{m[1]} = {seed}", config))
+                os.link(self.folder / "metrics.jsonl", copy / "metrics.jsonl")
+        page = self.page("runs")
+        library = max(re.findall(r"<script>(.*?)</script>", page, flags=re.S), key=len)
+        self.assertGreater(len(library), 150_000)
+        # Room for the hardest images, which made runs do not have.
+        self.assertLess(len(page.encode()) - len(library), 2_000_000 - 350_000)
+        lines = self.chart(page, "fig-parallel")
+        self.assertEqual(len(lines), 800)
+        ends = [line["xy"][-1] for line in lines]
+        self.assertEqual(max(ends), 1)  # the best are drawn, not the worst
+        self.assertEqual(ends, sorted(ends))
+        self.assertIn("The 1000 best; ", self.text(page))
 
     def test_only__leaves_out_the_rest_and_json_counts(self):
         self.train()
