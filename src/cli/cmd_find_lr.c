@@ -8,6 +8,8 @@
 #include "base/stats.h"
 #include "cli/attend.h"
 #include "cli/chart.h"
+#include "cli/dryrun.h"
+#include "cli/progress.h"
 #include "cli/resolve.h"
 #include "cli/signals.h"
 #include "cli/sweep_view.h"
@@ -124,9 +126,11 @@ static void print_result(const json_t *result)
 {
     const json_t *range = json_object_get(result, "range");
     draw(result);
+    double low = json_number_value(json_array_get(range, 0));
     printf("\nlook between %.3g and %.3g: from where the loss falls fastest to the end of its "
-           "plateau\n\n", json_number_value(json_array_get(range, 0)),
-           json_number_value(json_array_get(range, 1)));
+           "plateau\n\n", low, json_number_value(json_array_get(range, 1)));
+    if (low <= real_at(result, "min") * (1 + 1e-6))
+        printf("The loss falls fastest at the least rate tried: try a smaller --min.\n\n");
     print_point(result, "steepest", "the loss falls fastest at");
     print_point(result, "plateau_begin", "three quarters of the gain from");
     print_point(result, "minimum_tenth", "a tenth of the minimum's rate");
@@ -193,24 +197,30 @@ static int find(struct invocation *inv, struct find_lr *f, const struct images *
 static int dry_run(const struct invocation *inv, const struct find_lr *f, struct err *e)
 {
     struct sweep_plan ramps;
+    double rate;
+    char time[16];
     int rc = find_lr_ramp_plan(f, &ramps, e);
     size_t count = ramps.trial_count;
     sweep_plan_release(&ramps);
-    if (rc)
+    if (rc || dryrun_rate(&f->base, &rate, e))
         return -1;
+    const double steps = (double)count * (f->steps + 3.0 * f->confirm_steps);
+    const double seconds = steps * f->base.batch / rate;
     if (inv->common.json) {
         json_t *o = json_object();
         json_object_set_new(o, "find_lr", json_string(f->dir));
         json_object_set_new(o, "ramps", json_integer((json_int_t)count));
         json_object_set_new(o, "ramp_steps", json_integer(f->steps));
         json_object_set_new(o, "confirm_steps", json_integer(f->confirm_steps));
+        json_object_set_new(o, "seconds", json_number(seconds));
         return cli_print_json(o, e);
     }
     printf("%s: %zu ramps of %d steps from %g to %g", f->dir, count, f->steps, f->min, f->max);
     if (f->confirm_steps > 0)
         printf(", then %zu runs of %d steps with three rates of the range", 3 * count,
                f->confirm_steps);
-    printf("; batch %d\n", f->base.batch);
+    progress_duration(seconds, time);
+    printf("; batch %d; about %s of training on all threads\n", f->base.batch, time);
     return EXIT_DONE;
 }
 

@@ -45,9 +45,18 @@ class FindLr(harness.Case):
         self.assertEqual(len(found["confirmed"]), 9)
         self.assertEqual(json.loads(self.read("fl/find-lr.json"))["range"], found["range"])
         again = self.kiln("find-lr", *RAMP, "--out", "fl", *args)
+        self.assertNotIn("smaller --min", again.stdout)
         self.assertNotIn("finished in", again.stderr)  # nothing was trained again
         self.assertIn("What this does not tell", again.stdout)
         self.assertEqual(json.loads(self.read("fl/find-lr.json"))["range"], found["range"])
+
+    def test_find_lr__says_how_long_it_will_take(self):
+        told = self.json("find-lr", *RAMP, "--out", "fl", "--dry-run")
+        self.assertEqual((told["ramps"], told["ramp_steps"], told["confirm_steps"]), (3, 60, 100))
+        self.assertGreater(told["seconds"], 0)
+        self.assertRegex(self.kiln("find-lr", *RAMP, "--out", "fl", "--dry-run").stdout,
+                         r"about \d+:\d\d of training on all threads\n$")
+        self.assertFalse((self.folder / "fl").exists())
 
     def test_find_lr__bad_input_says_what_is_wrong(self):
         self.fails(2, "--min (1) must be less than --max (0.1)", "find-lr", *TINY, "--min", "1",

@@ -1,6 +1,8 @@
 """test_sweep.py - kiln sweep: plans, exact results, what a second call does, bad input."""
 import json
 import os
+import pty
+import re
 import signal
 import subprocess
 
@@ -82,6 +84,7 @@ class Sweep(harness.Case):
         done = self.sweep(*args)
         self.assertEqual([t["state"] for t in done["trials"]], ["finished", "diverged"])
         self.assertIn("is not finite", done["trials"][1]["error"])
+        self.assertNotIn("-nan", done["trials"][1]["error"])  # a NaN has no sign worth telling
         before = self.files()
         self.sweep(*args)
         self.assertEqual(self.files(), before)
@@ -107,6 +110,30 @@ class Sweep(harness.Case):
         stopped = self.kiln("sweep", *QUICK, "--out", "fast", "--vary", "lr=0.1,0.2", "--fail-fast",
                             status=1, env=env)
         self.assertIn("now 0 finished, 0 diverged, 1 failed", stopped.stderr)
+
+    def test_sweep__on_a_terminal_shows_how_far_it_is_and_how_long_it_takes(self):
+        ours, theirs = pty.openpty()
+        done = subprocess.Popen(
+            [KILN, "sweep", *QUICK, "--out", "sw", "--vary", "lr=0.1,0.2", "--seeds", "3", "--vary",
+             "epochs=4,8"], cwd=self.folder, stdout=subprocess.DEVNULL, stdin=subprocess.DEVNULL,
+            stderr=theirs, env=harness.clean_environment(TERM="xterm"))
+        os.close(theirs)
+        seen = b""
+        try:
+            while part := os.read(ours, 65536):
+                seen += part
+        except OSError:  # its end is closed
+            pass
+        os.close(ours)
+        self.assertEqual(done.wait(), 0)
+        lines = re.findall(r"(\d+) of 12 trials done, \d running.*?, (\S+) left", seen.decode())
+        self.assertGreater(len(lines), 3)
+        counts = [int(count) for count, _ in lines]
+        self.assertEqual(counts, sorted(counts))  # over the whole sweep
+        self.assertTrue(any(re.fullmatch(r"\d+:\d\d", left) for _, left in lines), lines)
+        # The longest line fits the terminal, so that it is redrawn in place.
+        drawn = re.findall(r"\r\x1b\[K([^\r\n]*)", seen.decode())
+        self.assertLess(max(map(len, drawn)), 80)
 
     def test_sweep__a_signal_stops_it_and_frees_its_claims(self):
         args = ["sweep", *TINY, "--epochs", "300", "--threads", "1", "--out", "sw", "--vary",

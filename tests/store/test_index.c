@@ -16,6 +16,7 @@
 #include <cmocka.h>
 
 #include "base/file.h"
+#include "base/hash.h"
 #include "base/json.h"
 #include "base/log.h"
 #include "scratch.h"
@@ -540,6 +541,78 @@ static void test_schema_upgrade__ends_the_same_from_every_version(void **state)
     db_close(&fresh);
 }
 
+/* SHA-256 of each step that was ever released: a step is never edited, since files have gone
+ * through it. A new step adds a line here. */
+static const char *const released[] = {
+    "52bae1b7245feecbc8cbc178611470b082522744f63daca82d4dfc159a27651a",
+};
+
+static void test_schema__steps_are_never_edited(void **state)
+{
+    (void)state;
+    size_t i = 0;
+    for (; schema_steps[i]; i++) {
+        char hex[HASH_HEX];
+        assert_true(i < sizeof released / sizeof released[0]);
+        hash_of(HASH_SHA256, schema_steps[i], strlen(schema_steps[i]), hex);
+        assert_string_equal(hex, released[i]);
+    }
+    assert_int_equal(i, sizeof released / sizeof released[0]);
+}
+
+/* The index as a kiln of version `from` left it: its tables, a row for a run that is there and one
+ * that is gone, neither up to date. Version 0 is a file without tables. */
+static void leave_index(int from)
+{
+    struct db db;
+    struct err e;
+    char path[1200];
+    const char *steps[64] = {NULL};
+    assert_true((size_t)from < sizeof steps / sizeof steps[0]);
+    memcpy(steps, schema_steps, (size_t)from * sizeof *steps);
+    shell("rm -f '%s'/.index*", folder());
+    snprintf(path, sizeof path, "%s/.index.sqlite", folder());
+    assert_int_equal(db_open(&db, path, &e), 0);
+    assert_int_equal(schema_upgrade(&db, steps, &e), 0);
+    if (from > 0)
+        assert_int_equal(db_run(&db, "INSERT INTO run(path, mark_time, mark_size, mark_inode, state)"
+                                     " VALUES('a', 1, 1, 1, 'old'), ('gone', 1, 1, 1, 'old')", &e),
+                         0);
+    db_close(&db);
+}
+
+static char *tables_of_index(void)
+{
+    struct db db;
+    struct err e;
+    char path[1200];
+    snprintf(path, sizeof path, "%s/.index.sqlite", folder());
+    assert_int_equal(db_open(&db, path, &e), 0);
+    char *text = tables(&db);
+    db_close(&db);
+    return text;
+}
+
+static void test_index__of_every_older_kiln_is_taken_over(void **state)
+{
+    (void)state;
+    char *wanted = all_answers(), *fresh = tables_of_index();
+    for (int from = 0; schema_steps[from] || (from > 0 && schema_steps[from - 1]); from++) {
+        char *answer;
+        leave_index(from);
+        char *said = said_by(all_answers, &answer);
+        assert_string_equal(said, "");
+        assert_string_equal(answer, wanted);
+        char *found = tables_of_index();
+        assert_string_equal(found, fresh);
+        free(found);
+        free(answer);
+        free(said);
+    }
+    free(wanted);
+    free(fresh);
+}
+
 static void test_schema_upgrade__takes_all_steps_or_none(void **state)
 {
     (void)state;
@@ -634,6 +707,8 @@ int main(void)
         TEST(test_index__survives_readers_that_are_killed),
         TEST(test_db_open__of_a_new_file_by_many_at_once),
         TEST(test_schema_upgrade__ends_the_same_from_every_version),
+        TEST(test_schema__steps_are_never_edited),
+        TEST(test_index__of_every_older_kiln_is_taken_over),
         TEST(test_schema_upgrade__takes_all_steps_or_none),
         TEST(test_index__of_a_newer_kiln_is_left_alone),
         TEST(test_schema__has_a_column_for_each_field),

@@ -7,6 +7,7 @@ severity; differences are CIE 1976 (L*, a*, b*), of which 2.3 are just seen.
 import itertools
 import pathlib
 import re
+import sys
 import unittest
 
 HERE = pathlib.Path(__file__).resolve().parent
@@ -121,4 +122,4 @@ class Colours(unittest.TestCase):
 
 
 if __name__ == "__main__":
-    unittest.main(verbosity=2)
+    unittest.main(argv=sys.argv[:1], verbosity=2)
