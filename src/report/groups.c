@@ -89,6 +89,16 @@ static void add_varied(struct report *r, const char *key)
     r->varied[r->varied_count++] = arena_strdup(&r->memory, key);
 }
 
+/* What successive halving sets with the epochs of a rung tells nothing more than they do. */
+static bool follows_epochs(const struct report *r, const char *key)
+{
+    static const char *const squeezed[] = {"knots", "step_at", "warmup", NULL};
+    for (const char *const *k = squeezed; r->halved && *k; k++)
+        if (strcmp(*k, key) == 0)
+            return true;
+    return false;
+}
+
 static void find_varied(struct report *r)
 {
     const struct report_run *first = report_first(r, &r->groups[0]);
@@ -97,7 +107,7 @@ static void find_varied(struct report *r)
         bool differs = false;
         for (size_t g = 1; g < r->group_count && !differs; g++)
             differs = strcmp(report_setting(r, &r->groups[g], s->key), s->value) != 0;
-        if (differs && !is_incidental(s->key))
+        if (differs && !is_incidental(s->key) && !follows_epochs(r, s->key))
             add_varied(r, s->key);
     }
 }

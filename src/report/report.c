@@ -83,6 +83,7 @@ static int add_sweep(struct report *r, const char *path, struct err *e)
         else
             r->waiting++;
     }
+    r->halved |= json_is_integer(json_object_get(s.file, "halving"));
     if (strcmp(s.kind, "find-lr") == 0) {
         r->range_test = true;
         add_finding(r, path, "find-lr.json", &r->range);

@@ -67,6 +67,7 @@ struct report {
     const char **problems;       /* [problem_count]: what could not be read */
     size_t problem_count;
     struct report_measure measure;
+    bool halved;                 /* a sweep's rungs squeeze its schedule into their epochs */
     bool range_test;             /* the runs are those of a kiln find-lr */
     json_t *study;               /* study.json of a finished study, or NULL */
     json_t *range;               /* its find-lr.json; NULL while not all ramps are done */

@@ -184,9 +184,9 @@ static void write_slope(const struct report *r, FILE *out)
              html_number(n ? -0.0953 * slope[steepest] : (double)NAN, 2, b),
              edge ? "" : "; left of it the weights hardly move");
     snprintf(notes, sizeof notes,
-             "n = %zu ramps. Slopes of straight lines fitted around each step with Gaussian weights, "
-             "averaged over seeds, without a band; below zero the loss falls. What climbs out of "
-             "the chart is the blow-up.", json_array_size(at(file, "ramps")));
+             "n = %zu ramps. Slopes of straight lines fitted around each step with Gaussian "
+             "weights, averaged over seeds, without a band; below zero the loss falls. What "
+             "climbs out of the chart is the blow-up.", json_array_size(at(file, "ramps")));
     const struct figure f = {
         "fig-slope", "Slope of the loss over the logarithm of the rate", takeaway,
         "Line chart of the derivative of the training loss by the logarithm of the learning rate.",

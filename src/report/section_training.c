@@ -155,8 +155,8 @@ static const char *seeds_text(enum seeds drawn, size_t most)
     if (most < 2)
         return "One seed: no spread is known. ";
     return drawn == MEAN_ALONE ? "Band: mean ± 1 standard deviation over seeds. "
-                               : "Band: mean ± 1 standard deviation over seeds; faint lines: single "
-                                 "seeds. ";
+                               : "Band: mean ± 1 standard deviation over seeds; faint lines: "
+                                 "single seeds. ";
 }
 
 /* "n = 3 runs. Band: ..." */
@@ -190,6 +190,23 @@ static const char *windows_text(const struct report *r, char text[256])
     return text;
 }
 
+/* Whether losses differ by so much, as when training blows up, that a linear axis shows nothing. */
+static bool is_wide(const struct report *r, const char *name)
+{
+    enum { WIDE = 100 };
+    double low = (double)INFINITY, high = 0;
+    for (size_t g = 0; g < r->shown; g++) {
+        for (size_t i = 0; i < r->groups[g].count; i++) {
+            const struct series *s = series_find(&r->runs[r->groups[g].runs[i]].series, name);
+            for (size_t k = 0; s && k < s->count; k++) {
+                low = fmin(low, s->value[k]); /* of a number and NaN, fmin is the number */
+                high = fmax(high, s->value[k]);
+            }
+        }
+    }
+    return low > 0 && high > WIDE * low;
+}
+
 static void write_loss(const struct report *r, FILE *out)
 {
     const struct report_group *best = &r->groups[0];
@@ -199,7 +216,7 @@ static void write_loss(const struct report *r, FILE *out)
     const struct quantity q = {"train/loss", r->measure.loss_series, 1};
     add_quantity(chart, r, &q);
     chart_axis(chart, "x", "epochs", NULL);
-    chart_axis(chart, "y", "loss (mean per image)", NULL);
+    chart_axis(chart, "y", "loss (mean per image)", is_wide(r, q.steps) ? "logarithmic" : NULL);
     curve_points(&c, r, best, q.points);
     if (c.n > 1) {
         size_t least = 0;
@@ -215,6 +232,10 @@ static void write_loss(const struct report *r, FILE *out)
             snprintf(takeaway, sizeof takeaway, "%s%.300s%s loss is least at epoch %.4g (%s) and "
                      "rises afterwards.", r->shown > 1 ? best->label : "",
                      r->shown > 1 ? ": " : "", images, c.x[least], a);
+    } else if (best->diverged == best->count) {
+        snprintf(takeaway, sizeof takeaway, "%.300s diverged: after step %lld its loss or a "
+                 "gradient was not finite.", r->shown > 1 ? best->label : "It",
+                 (long long)report_first(r, best)->summary.step);
     } else {
         snprintf(takeaway, sizeof takeaway, "Loss on training and held-out images.");
     }
@@ -237,11 +258,15 @@ static void write_accuracy(const struct report *r, FILE *out)
     add_quantity(chart, r, &q);
     chart_axis(chart, "x", "epochs", NULL);
     chart_axis(chart, "y", "accuracy (%)", NULL);
-    snprintf(takeaway, sizeof takeaway, "%s%.300s %s %s %% of the %s images%s.",
-             r->shown > 1 ? "Best: " : "", r->shown > 1 ? best->label : "It",
-             best->running ? "now gets" : "ends with",
-             html_spread(best->accuracy.mean, best->accuracy.sd, 100, 4, a), r->measure.images,
-             r->shown > 1 ? " right" : " right");
+    if (best->accuracy.n)
+        snprintf(takeaway, sizeof takeaway, "%s%.300s %s %s %% of the %s images right.",
+                 r->shown > 1 ? "Best: " : "", r->shown > 1 ? best->label : "It",
+                 best->running ? "now gets" : "ends with",
+                 html_spread(best->accuracy.mean, best->accuracy.sd, 100, 4, a),
+                 r->measure.images);
+    else
+        snprintf(takeaway, sizeof takeaway, "No accuracy on %s images was measured%s.",
+                 r->measure.images, best->running ? " yet" : "");
     make_notes(r, MEAN_AND_SEEDS, windows_text(r, text), notes);
     snprintf(alt, sizeof alt, "Line chart of the accuracy over epochs, training and %s images.",
              r->measure.images);
@@ -309,13 +334,18 @@ static void write_speed(const struct report *r, FILE *out)
     json_object_set_new(json_object_get(json_object_get(json_object_get(chart, "options"),
                                                         "scales"), "y"),
                         "beginAtZero", json_true());
-    snprintf(takeaway, sizeof takeaway, "%.300s trains at %s images a second.",
-             r->shown > 1 ? r->groups[0].label : "The run",
-             html_spread(r->groups[0].images_per_second.mean, r->groups[0].images_per_second.sd, 1,
-                         3, a));
-    make_notes(r, MEAN_ALONE, "Images of a batch over the mean time of its step; evaluation left out.", notes);
+    if (r->groups[0].images_per_second.n)
+        snprintf(takeaway, sizeof takeaway, "%.300s trains at %s images a second.",
+                 r->shown > 1 ? r->groups[0].label : "The run",
+                 html_spread(r->groups[0].images_per_second.mean,
+                             r->groups[0].images_per_second.sd, 1, 3, a));
+    else
+        snprintf(takeaway, sizeof takeaway, "How fast the steps were that were done.");
+    make_notes(r, MEAN_ALONE,
+               "Images of a batch over the mean time of its step; evaluation left out.", notes);
     const struct figure f = {"fig-speed", "Speed", takeaway,
-                             "Line chart of training images per second over epochs.", notes, "training"};
+                             "Line chart of training images per second over epochs.", notes,
+                             "training"};
     add_units(chart, r);
     figure_write(out, r, &f, chart);
     json_decref(chart);

@@ -42,6 +42,8 @@ static void warn_of_seeds(const struct report *r, struct speaker *s)
         few += r->groups[g].accuracy.n < 3 && r->groups[g].accuracy.n + r->groups[g].diverged < 3;
     if (!few)
         return;
+    if (r->group_count == 1 && r->groups[0].accuracy.n == 0)
+        return;
     if (r->group_count == 1)
         say(s, "Few seeds", "%zu run%s: differences as large as between two seeds cannot be told "
             "from luck. Three or more are needed for a spread that means something.",

@@ -19,8 +19,8 @@ struct list_query {
 struct list {
     struct index_rows rows;
     bool *shown;                 /* [rows.count] */
-    size_t *sweep;               /* [rows.count]: of a trial, the bytes of its path that name its sweep;
-                                    else 0 */
+    size_t *sweep;               /* [rows.count]: of a trial, the bytes of its path that name its
+                                    sweep; else 0 */
     size_t total;                /* runs that the condition holds for */
     struct list_query query;     /* borrowed texts */
 };

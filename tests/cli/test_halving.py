@@ -51,6 +51,10 @@ class Halving(harness.Case):
         self.assertEqual(config["knots"].replace(" ", ""), "0:0.2,0.25:1,0.75:0")
         shown = self.kiln("sweep", "status", "sw").stdout
         self.assertIn("halving by 2: 5 configurations for 1 epochs, 2 for 2, 1 for 4", shown)
+        # Its report compares rates and epochs, not what follows from them.
+        page = self.kiln("report", "sw", "--out", "-").stdout
+        self.assertIn('<th scope="col">epochs</th>', page)
+        self.assertNotIn('<th scope="col">knots</th>', page)
 
     def test_halving__again_does_nothing_and_another_factor_is_another_sweep(self):
         first = self.halve()

@@ -575,9 +575,9 @@ static void leave_index(int from)
     assert_int_equal(db_open(&db, path, &e), 0);
     assert_int_equal(schema_upgrade(&db, steps, &e), 0);
     if (from > 0)
-        assert_int_equal(db_run(&db, "INSERT INTO run(path, mark_time, mark_size, mark_inode, state)"
-                                     " VALUES('a', 1, 1, 1, 'old'), ('gone', 1, 1, 1, 'old')", &e),
-                         0);
+        assert_int_equal(
+            db_run(&db, "INSERT INTO run(path, mark_time, mark_size, mark_inode, state) "
+                        "VALUES('a', 1, 1, 1, 'old'), ('gone', 1, 1, 1, 'old')", &e), 0);
     db_close(&db);
 }
 

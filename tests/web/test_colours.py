@@ -1,8 +1,8 @@
 """test_colours.py - the page's palettes: read by everybody, told apart also by who is colour-blind.
 
-Contrast is WCAG 2.1's; colour blindness is simulated in linear RGB by the matrices of Machado, Oliveira
-and Fernandes, "A physiologically-based model for simulation of color vision deficiency" (2009), at full
-severity; differences are CIE 1976 (L*, a*, b*), of which 2.3 are just seen.
+Contrast is WCAG 2.1's; colour blindness is simulated in linear RGB by the matrices of Machado,
+Oliveira and Fernandes, "A physiologically-based model for simulation of color vision deficiency"
+(2009), at full severity; differences are CIE 1976 (L*, a*, b*), of which 2.3 are just seen.
 """
 import itertools
 import pathlib

@@ -144,7 +144,8 @@ class Report(browser.Page):
             const out = (inner, outer) => inner.getBoundingClientRect().right >
                 outer.getBoundingClientRect().right + 1;
             return [...document.querySelectorAll('figure canvas, figure table')]
-                .filter((c) => out(c, c.closest('figure')) || out(c, document.querySelector('main')))
+                .filter((c) => out(c, c.closest('figure')) ||
+                               out(c, document.querySelector('main')))
                 .map((c) => c.closest('figure').id);""")
 
     def paper(self):
