@@ -91,9 +91,18 @@ static const char *choose(const struct report *r, const char *wanted, const char
     return first;
 }
 
+/* Whether some run has come to something that can be drawn, or still may. */
+static bool has_results(const struct report *r)
+{
+    for (size_t g = 0; g < r->group_count; g++)
+        if (r->groups[g].loss.n || r->groups[g].diverged || r->groups[g].running)
+            return true;
+    return r->waiting > 0;
+}
+
 const char *axes_main(const struct report *r)
 {
-    return choose(r, "lr", NULL);
+    return has_results(r) ? choose(r, "lr", NULL) : NULL;
 }
 
 const char *axes_second(const struct report *r)

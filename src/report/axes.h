@@ -22,7 +22,7 @@ void axis_release(struct axis *a);
 size_t axis_place(const struct axis *a, const struct report *r, const struct report_group *g);
 
 /* The varied setting that learning curves are best seen against: lr, else the first that is a
- * number; NULL if none is. */
+ * number; NULL if none is, or no run has a result or will have one. */
 const char *axes_main(const struct report *r);
 
 /* The one to set beside it: batch, else the first other number; NULL if there is none. */

@@ -123,18 +123,24 @@ static const char *short_value(struct report *r, const char *text)
     return arena_strdup(&r->memory, number);
 }
 
+/* What somebody called a run: its user, or its study; "" if nobody did. */
+static const char *given_name(const struct report_run *run)
+{
+    return *run->summary.name ? run->summary.name : run->label;
+}
+
 /* The name that all runs of a group share and nobody else has, or NULL; `names` are those of all
  * runs. */
 static const char *own_name(const struct report *r, const struct report_group *g,
                             const struct buckets *names)
 {
-    const char *name = report_first(r, g)->summary.name;
+    const char *name = given_name(report_first(r, g));
     size_t found = 0;
     if (!*name)
         return NULL;
     for (size_t i = buckets_first(names, buckets_hash(0, name)); i != BUCKETS_END;
          i = buckets_next(names, i)) {
-        if (strcmp(r->runs[i].summary.name, name) != 0)
+        if (strcmp(given_name(&r->runs[i]), name) != 0)
             continue;
         if (r->runs[i].group != (size_t)(g - r->groups))
             return NULL;
@@ -143,16 +149,27 @@ static const char *own_name(const struct report *r, const struct report_group *g
     return found == g->count ? name : NULL;
 }
 
+/* Charts have no room for more than some settings: the others are left out, and a number tells the
+ * group from those that differ in them alone. */
 static void make_label(struct report *r, struct report_group *g, const char *name)
 {
+    enum { ROOM = 120 };
     const char *label = "";
     if (name) {
         g->label = name;
         return;
     }
-    for (size_t i = 0; i < r->varied_count; i++)
-        label = arena_printf(&r->memory, "%s%s%s %s", label, *label ? " · " : "", r->varied[i],
-                             short_value(r, report_setting(r, g, r->varied[i])));
+    for (size_t i = 0; i < r->varied_count; i++) {
+        const char *more = arena_printf(&r->memory, "%s%s%s %s", label, *label ? " · " : "",
+                                        r->varied[i],
+                                        short_value(r, report_setting(r, g, r->varied[i])));
+        if (*label && strlen(more) > ROOM) {
+            label = arena_printf(&r->memory, "%s · … (%zu)", label,
+                                 (size_t)(g - r->groups) + 1);
+            break;
+        }
+        label = more;
+    }
     g->label = *label ? label : report_first(r, g)->summary.recipe;
 }
 
@@ -160,7 +177,7 @@ void groups_label(struct report *r)
 {
     struct buckets names = {0};
     for (size_t i = 0; i < r->run_count; i++)
-        buckets_add(&names, buckets_hash(0, r->runs[i].summary.name));
+        buckets_add(&names, buckets_hash(0, given_name(&r->runs[i])));
     find_varied(r);
     for (size_t g = 0; g < r->group_count; g++)
         make_label(r, &r->groups[g], own_name(r, &r->groups[g], &names));

@@ -21,7 +21,7 @@ static void add_text(struct report *r, const char ***list, size_t *count, const 
     (*list)[(*count)++] = arena_strdup(&r->memory, text);
 }
 
-static int add_run(struct report *r, const char *path, struct err *e)
+static int add_run(struct report *r, const char *path, const char *label, struct err *e)
 {
     struct stat place = {0};
     stat(path, &place);
@@ -36,6 +36,7 @@ static int add_run(struct report *r, const char *path, struct err *e)
     memset(run, 0, sizeof *run);
     if (summary_read(&run->summary, path, e))
         return -1;
+    run->label = arena_strdup(&r->memory, label);
     run->device = place.st_dev;
     r->run_count = buckets_add(&r->places, hash) + 1;
     return 0;
@@ -50,7 +51,7 @@ static int add_folder(struct report *r, const char *folder, struct err *e)
         char path[4096];
         if (!rc && entries[i]->d_name[0] != '.' &&
             !file_join(path, sizeof path, folder, entries[i]->d_name, NULL) && rundir_is(path))
-            rc = add_run(r, path, e);
+            rc = add_run(r, path, "", e);
         free(entries[i]);
     }
     if (count >= 0)
@@ -79,7 +80,7 @@ static int add_sweep(struct report *r, const char *path, struct err *e)
         return -1;
     for (size_t i = 0; i < s.trial_count && !rc; i++) {
         if (rundir_is(s.trials[i].path))
-            rc = add_run(r, s.trials[i].path, e);
+            rc = add_run(r, s.trials[i].path, s.trials[i].label, e);
         else
             r->waiting++;
     }
@@ -99,7 +100,7 @@ static int add_path(struct report *r, const char *path, struct err *e)
     if (!file_exists(path))
         return err_set(e, EXIT_DATA, "there is no '%s'", path);
     if (rundir_is(path))
-        return add_run(r, path, e);
+        return add_run(r, path, "", e);
     if (sweepdir_is(path) ? add_sweep(r, path, e) : add_folder(r, path, e))
         return -1;
     if (r->run_count == before)

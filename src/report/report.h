@@ -24,6 +24,7 @@
 struct report_run {
     struct run_summary summary;
     struct series_set series;    /* of runs whose curves are shown; else empty */
+    const char *label;           /* what its study calls it, or "" */
     size_t group;
     bool counted;                /* enters the means of its group */
     dev_t device;                /* of its directory */

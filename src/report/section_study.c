@@ -163,9 +163,10 @@ static void write_caveats(FILE *out, const json_t *s)
     }
     if (!json_array_size(differing))
         return;
-    fputs("<h3>Where the notes and the published figures differ</h3>\n<div class=\"scroll\"><table>"
-          "<thead><tr><th scope=\"col\">the notes say</th><th scope=\"col\">the figures show</th>"
-          "<th scope=\"col\">here</th></tr></thead><tbody>\n", out);
+    fputs("<h3>Where the notes and the published figures differ</h3>\n<div class=\"scroll\"><table "
+          "class=\"texts\"><thead><tr><th scope=\"col\">the notes say</th>"
+          "<th scope=\"col\">the figures show</th><th scope=\"col\">here</th></tr></thead>"
+          "<tbody>\n", out);
     json_array_foreach(differing, i, item) {
         fputs("<tr>", out);
         write_cell(out, json_object_get(item, "text"), false);
@@ -176,19 +177,19 @@ static void write_caveats(FILE *out, const json_t *s)
     fputs("</tbody></table></div>\n", out);
 }
 
-/* The command that began the directory: a list of words. */
+/* How to have the same again, from the prediction on. */
 static void write_command(FILE *out, const json_t *s)
 {
     const json_t *command = json_object_get(s, "command"), *runs = json_object_get(s, "runs");
-    size_t i;
-    json_t *word;
     fputs("<p class=\"notes\">", out);
-    html_printf(out, "%.0f runs finished, %.0f diverged. Again, from the prediction on: ",
-                real_at(runs, "finished"), real_at(runs, "diverged"));
-    fputs("<code>", out);
-    json_array_foreach(command, i, word)
-        html_printf(out, "%s%s", i ? " " : "", json_is_string(word) ? json_string_value(word) : "");
-    fputs("</code></p>\n", out);
+    html_printf(out, "%.0f runs finished, %.0f diverged.", real_at(runs, "finished"),
+                real_at(runs, "diverged"));
+    if (json_is_string(command)) {
+        fputs(" Again, from the prediction on: <code>", out);
+        html_text(out, json_string_value(command));
+        fputs("</code>", out);
+    }
+    fputs("</p>\n", out);
 }
 
 static void write(const struct report *r, FILE *out)

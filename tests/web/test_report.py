@@ -270,7 +270,7 @@ class Report(harness.Case):
                           "n": 3, "error": "95 % of something"}}
         s = {"format": 1, "study": "lr-batch", "title": "T", "scale": "tiny", "question": "Why?",
              "background": "Because.", "data": "synthetic", "recipe": "tiny",
-             "command": ["kiln", "study", "lr-batch"],
+             "command": "kiln study lr-batch --out 'a b'",
              "runs": {"total": 1, "finished": 1, "diverged": 0},
              "prediction": {"written": "2026-11-24T00:00:00Z", "hash": "0" * 64},
              "verdict": "not supported",
@@ -292,6 +292,21 @@ class Report(harness.Case):
         self.write("st/study.json", json.dumps(s))
         return s
 
+    def test_a_study__calls_its_runs_by_what_it_calls_them(self):
+        trials = []
+        for name, rate in (("a decay", "0.1"), ("b none", "0.2"), ("c <other>", "0.3")):
+            trials.append({"id": name[0] * 16, "label": name, "set": {"seed": "1", "lr": rate}})
+            self.train("--lr", rate, "--eval-every", "-1", out="st/trials/" + name[0] * 16)
+        self.write("st/sweep.json", json.dumps({
+            "format": 1, "kind": "lr-batch", "recipe": "tiny", "argv": [], "created": "",
+            "sampler": {"kind": "list"}, "axes": [], "seeds": ["1"], "base": {},
+            "trials": trials}))
+        page = self.page("st")
+        keys = {s["key"] for s in self.chart(page, "fig-loss")}
+        self.assertEqual(keys, {"a decay (training)", "b none (training)", "c <other> (training)"})
+        # Nothing was evaluated: there is no optimum to draw.
+        self.assertNotIn("Where the optimum lies", page)
+
     def test_a_study__says_its_verdict_first_then_claims_and_figures(self):
         self.study()
         page = self.page("st")
@@ -301,7 +316,8 @@ class Report(harness.Case):
         for said in ("It <grows>. not supported", "The slope is -1. -1 (-1.5 to -0.5), n = 3",
                      "A flat line.", "none of the interval lies there", "Mind this.",
                      "supported does not count", "text 0.25 — 3", "old new ours",
-                     "theirs: A paper.", "n = 2 to 3 runs a point", "kiln study lr-batch"):
+        wanted = {"a decay (training)", "b none (training)", "c <other> (training)"}
+        self.assertEqual(keys, wanted)
             self.assertIn(said, text)
         sets = self.chart(page, "fig-study-1")
         drawn = {(s["role"], s["key"]): s["xy"] for s in sets}
