@@ -522,7 +522,7 @@ const struct study study_lr_batch = {
             "knots", "0:0, 25%:1, 100%:0", "cutout", "0", "eval_every", "0", "keep_best", "no",
             "probes", "noise_scale", "probe_images", "16", NULL},
         [STUDY_SMALL] = (const char *const[]){
-            "width", "0.125", "train_count", "20000", "validation", "5000", "epochs", "6",
+            "width", "0.125", "train_count", "40000", "validation", "5000", "epochs", "6",
             "knots", "0:0, 25%:1, 100%:0", "cutout", "0", "eval_every", "0", "keep_best", "no",
             "probes", "noise_scale", "probe_images", "16", NULL},
         [STUDY_PAPER] = (const char *const[]){"eval_every", "5", "probes", "noise_scale",
