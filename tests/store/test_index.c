@@ -597,8 +597,10 @@ static void test_index__of_every_older_kiln_is_taken_over(void **state)
 {
     (void)state;
     char *wanted = all_answers(), *fresh = tables_of_index();
-    for (int from = 0; schema_steps[from] || (from > 0 && schema_steps[from - 1]); from++) {
+    bool last = false; /* the version of this kiln itself */
+    for (int from = 0; !last; from++) {
         char *answer;
+        last = !schema_steps[from];
         leave_index(from);
         char *said = said_by(all_answers, &answer);
         assert_string_equal(said, "");
