@@ -336,7 +336,7 @@ static int see_frozen(struct study_results *r, const size_t *group, const struct
             return -1;
         x[k] = value_before(&eval, b[k].step) / value_before(&train, b[k].step);
     }
-    struct study_seen seen = study_mean(x, n);
+    struct study_seen seen = study_geometric_mean(x, n);
     seen.what = study_text(r, "The largest eigenvalue is %.3g times as large in evaluation mode "
                               "(95 %% from %.3g to %.3g; %zu runs).",
                               seen.value, seen.low, seen.high, n);
@@ -374,14 +374,14 @@ static int see_stress(struct study_results *r, struct err *e)
         study_row(table, "sdd", "without batch norm", without[k].rate, at[k]);
         study_row(table, "sdd", "with batch norm", with[k].rate, unknown);
     }
-    struct study_seen seen = study_mean(at, n);
+    struct study_seen seen = study_geometric_mean(at, n);
     seen.doubt = doubt;
     seen.what = study_text(r, "At the last measurement before the breakdown the largest "
                               "eigenvalue is %.3g times the limit (95 %% from %.3g to %.3g; %zu "
                               "runs).",
                            seen.value, seen.low, seen.high, n);
     study_conclude(r, "bare-breaks", &seen);
-    seen = study_mean(times, n);
+    seen = study_geometric_mean(times, n);
     seen.doubt = doubt;
     seen.what = study_text(r, "With batch norm the rate is %.3g times as high or more (95 %% from "
                               "%.3g to %.3g; %zu runs).", seen.value, seen.low, seen.high, n);

@@ -101,6 +101,10 @@ struct study_seen {
 /* Mean with its 95 % interval of Student's t; without an interval for n < 2. */
 struct study_seen study_mean(const double *values, size_t n);
 
+/* The same of quotients, which are positive: their geometric mean, with the interval of the mean of
+ * their logarithms. Unknown if a value is not positive and finite. */
+struct study_seen study_geometric_mean(const double *values, size_t n);
+
 /* Difference of means of a and b (a - b), interval after Welch; without one if n < 2. */
 struct study_seen study_difference(const double *a, size_t na, const double *b, size_t nb);
 

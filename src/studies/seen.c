@@ -10,6 +10,8 @@
 
 static const double unknown = (double)NAN;
 
+enum { MEANT = 64 }; /* values of a geometric mean at most */
+
 struct study_seen study_mean(const double *values, size_t n)
 {
     struct study_seen seen = {.value = stats_mean(values, n), .low = unknown, .high = unknown,
@@ -19,6 +21,20 @@ struct study_seen study_mean(const double *values, size_t n)
         seen.low = seen.value - half;
         seen.high = seen.value + half;
     }
+    return seen;
+}
+
+struct study_seen study_geometric_mean(const double *values, size_t n)
+{
+    double logs[MEANT] = {0};
+    assert(n <= MEANT);
+    for (size_t i = 0; i < n; i++)
+        logs[i] = values[i] > 0 && isfinite(values[i]) ? log(values[i]) : unknown;
+    struct study_seen seen = study_mean(logs, n);
+    seen.value = exp(seen.value);
+    seen.low = exp(seen.low);
+    seen.high = exp(seen.high);
+    seen.error = "95 % interval of Student's t over the logarithms of runs";
     return seen;
 }
 

@@ -353,6 +353,11 @@ static void test_seen__intervals_are_students(void **state)
     assert_true(fabs(s.value - 2) < 1e-12 && s.n == 3);
     assert_true(fabs(s.high - (2 + 4.302653 / sqrt(3))) < 1e-4);
     assert_true(fabs(s.low - (2 - 4.302653 / sqrt(3))) < 1e-4);
+    s = study_geometric_mean((const double[]){exp(1), exp(2), exp(3)}, 3);
+    assert_true(fabs(log(s.value) - 2) < 1e-12 && s.n == 3);
+    assert_true(fabs(log(s.high) - (2 + 4.302653 / sqrt(3))) < 1e-4);
+    assert_true(fabs(log(s.low) - (2 - 4.302653 / sqrt(3))) < 1e-4);
+    assert_true(isnan(study_geometric_mean((const double[]){1, 0}, 2).value));
     s = study_difference((const double[]){1, 2, 3}, 3, (const double[]){5}, 1);
     assert_true(fabs(s.value + 3) < 1e-12 && isnan(s.low));
 }
