@@ -99,6 +99,18 @@ class Case(unittest.TestCase):
         return [json.loads(line) for line in self.read(f"{run}/metrics.jsonl").splitlines()]
 
 
+def read_terminal(fd):
+    """All that is written to a terminal until its other end is closed, as text; closes fd."""
+    seen = b""
+    try:
+        while part := os.read(fd, 65536):
+            seen += part
+    except OSError:  # the other end is closed
+        pass
+    os.close(fd)
+    return seen.decode()
+
+
 def skip(reason):
     print("skipped: " + reason)
     sys.exit(77)

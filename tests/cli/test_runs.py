@@ -139,14 +139,8 @@ class Runs(harness.Case):
         done = subprocess.Popen([harness.KILN, *args], cwd=self.folder, stdin=theirs,
                                 stdout=theirs, stderr=theirs, env=harness.clean_environment())
         os.close(theirs)
-        seen = b""
-        try:
-            while part := os.read(ours, 65536):
-                seen += part
-        except OSError:  # its end is closed
-            pass
-        os.close(ours)
-        return done.wait(), seen.decode()
+        seen = harness.read_terminal(ours)
+        return done.wait(), seen
 
     def test_rm_asks_on_a_terminal(self):
         self.two_runs()

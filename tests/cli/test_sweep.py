@@ -118,21 +118,15 @@ class Sweep(harness.Case):
              "epochs=4,8"], cwd=self.folder, stdout=subprocess.DEVNULL, stdin=subprocess.DEVNULL,
             stderr=theirs, env=harness.clean_environment(TERM="xterm"))
         os.close(theirs)
-        seen = b""
-        try:
-            while part := os.read(ours, 65536):
-                seen += part
-        except OSError:  # its end is closed
-            pass
-        os.close(ours)
+        seen = harness.read_terminal(ours)
         self.assertEqual(done.wait(), 0)
-        lines = re.findall(r"(\d+) of 12 trials done, \d running.*?, (\S+) left", seen.decode())
+        lines = re.findall(r"(\d+) of 12 trials done, \d running.*?, (\S+) left", seen)
         self.assertGreater(len(lines), 3)
         counts = [int(count) for count, _ in lines]
         self.assertEqual(counts, sorted(counts))  # over the whole sweep
         self.assertTrue(any(re.fullmatch(r"\d+:\d\d", left) for _, left in lines), lines)
         # The longest line fits the terminal, so that it is redrawn in place.
-        drawn = re.findall(r"\r\x1b\[K([^\r\n]*)", seen.decode())
+        drawn = re.findall(r"\r\x1b\[K([^\r\n]*)", seen)
         self.assertLess(max(map(len, drawn)), 80)
 
     def test_sweep__a_signal_stops_it_and_frees_its_claims(self):

@@ -266,15 +266,9 @@ class Watch(harness.Case):
                               timeout=60, env=harness.clean_environment(TERM="xterm",
                                                                         **environment))
         os.close(other)
-        text = b""
-        try:
-            while piece := os.read(main, 65536):
-                text += piece
-        except OSError:
-            pass
-        os.close(main)
+        text = harness.read_terminal(main)
         self.assertEqual(done.returncode, 0)
-        return text.decode()
+        return text
 
     def test_a_terminal__gets_curves_in_what_it_can_show(self):
         self.train()
