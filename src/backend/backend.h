@@ -169,8 +169,11 @@ struct backend_ops {
      * of one value counts as variance 0; a group without images is left out and gets mean and
      * rstd 0); of a frozen norm it is use_running;
      * use_running: fills them from the running statistics, for evaluation and frozen norms.
+     * pool_forward: norm_forward and max pooling of 2x2 windows without gaps, with h and w even: y
+     * is [n, h/2, w/2, c], argmax as in maxpool_forward;
      * backward: from x (the input) and dy (of the activation's output) makes dscale[c] and
-     * dbias[c] (each may be NULL) and dx (data may be NULL: not wanted). dx may be dy. */
+     * dbias[c] (each may be NULL) and dx (data may be NULL: not wanted). dx may be dy. With
+     * argmax, dy is that of the pool of pool_forward, and dx may be x. */
     size_t (*norm_workspace)(struct backend *b, int n, const struct norm_shape *s);
     void (*norm_statistics)(struct backend *b, int n, const struct norm_shape *s,
                             const struct map *x, const struct norm_tensors *t, void *workspace);
@@ -178,9 +181,13 @@ struct backend_ops {
                              const struct norm_tensors *t);
     void (*norm_forward)(struct backend *b, int n, const struct norm_shape *s, const struct map *x,
                          const struct norm_tensors *t, const struct map *y);
+    void (*norm_pool_forward)(struct backend *b, int n, const struct norm_shape *s,
+                              const struct map *x, const struct norm_tensors *t,
+                              const struct map *y, uint8_t *argmax);
     void (*norm_backward)(struct backend *b, int n, const struct norm_shape *s,
                           const struct map *x, const struct norm_tensors *t, const struct map *dy,
-                          void *dscale, void *dbias, const struct map *dx, void *workspace);
+                          const uint8_t *argmax, void *dscale, void *dbias, const struct map *dx,
+                          void *workspace);
 
     /* y = act(x); dx = dy * act'(x) with x the input of the activation. In place allowed. */
     void (*act_forward)(struct backend *b, int n, enum activation act, double param,

@@ -2,6 +2,7 @@
 #include "kernels/pointwise.h"
 
 #include <assert.h>
+#include <math.h>
 
 #define BODY "kernels/norm_body.h"
 #include "kernels/each_precision_body.h"

@@ -118,8 +118,64 @@ static void NAME(norm_forward)(const struct tiles *t, const struct norm_fold *f,
     }
 }
 
+static void NAME(norm_pool_forward)(const struct tiles *t, const struct norm_fold *f, int w,
+                                    const void *vx, void *vy, uint8_t *argmax)
+{
+    enum { CB = NAME(NORM_CB) };
+    NAME(norm_check)(t);
+    assert(w % 2 == 0 && t->pixels % (w / 2) == 0);
+    size_t lines = (size_t)(t->channels + CB - 1) / CB, pixel = lines * IMAGES * CB;
+    for (int p = 0; p < t->pixels; p++) {
+        const MAP *corner = (const MAP *)vx + (size_t)pooled_corner(p, w) * pixel;
+        for (size_t l = 0; l < lines; l++) {
+            struct NAME(norm_line) line;
+            NAME(norm_line_init)(&line, f, NULL, NULL, t->channels, (int)l * CB);
+            for (int e = t->first * CB; e < t->last * CB; e++) {
+                size_t in = l * IMAGES * CB + (size_t)e, out = (size_t)p * pixel + in;
+                MAP best = {0};
+                int where = 0;
+                for (int k = 0; k < 4; k++) {
+                    REAL x = GET(corner[(size_t)(k / 2 * w + k % 2) * pixel + in]);
+                    double z = (double)NAME(norm_z)(&line, x, e % CB);
+                    MAP v = PUT((REAL)activation_value(f->act, f->act_param, z));
+                    if (k == 0 || GET(v) > GET(best) || isnan(GET(v))) {
+                        best = v;
+                        where = k;
+                    }
+                }
+                ((MAP *)vy)[out] = best;
+                if (argmax)
+                    argmax[out] = (uint8_t)where;
+            }
+        }
+    }
+}
+
+/* The gradient of one pixel's outputs: all of dy, or what a pool took of them (see pooled). */
+struct NAME(gradient) {
+    const MAP *dy;
+    const uint8_t *argmax; /* NULL: all */
+    int taken;
+};
+
+static struct NAME(gradient) NAME(gradient_at)(const struct pooled *p, const void *vdy, int pixel,
+                                               size_t size)
+{
+    const MAP *dy = vdy;
+    if (!p)
+        return (struct NAME(gradient)){dy + (size_t)pixel * size, NULL, 0};
+    size_t window = (size_t)pooled_window(p, pixel) * size;
+    return (struct NAME(gradient)){dy + window, p->argmax + window, pooled_place(p, pixel)};
+}
+
+static REAL NAME(gradient_of)(const struct NAME(gradient) *g, size_t at)
+{
+    return !g->argmax || g->argmax[at] == g->taken ? GET(g->dy[at]) : 0;
+}
+
 static void NAME(norm_backward_sums)(const struct tiles *t, const struct norm_fold *f,
-                                     const void *vx, const void *vdy, void *vdz, double *sums)
+                                     const struct pooled *pool, const void *vx, const void *vdy,
+                                     void *vdz, double *sums)
 {
     enum { CB = NAME(NORM_CB) };
     NAME(norm_check)(t);
@@ -127,17 +183,20 @@ static void NAME(norm_backward_sums)(const struct tiles *t, const struct norm_fo
     double *products = sums + lines * CB;
     for (int c = 0; c < lines * CB; c++)
         sums[c] = products[c] = 0;
+    size_t pixel = (size_t)lines * IMAGES * CB;
     for (int p = 0; p < t->pixels; p++) {
+        struct NAME(gradient) g = NAME(gradient_at)(pool, vdy, p, pixel);
         for (int l = 0; l < lines; l++) {
-            size_t tile = ((size_t)p * (size_t)lines + (size_t)l) * IMAGES * (size_t)CB;
-            const MAP *x = (const MAP *)vx + tile, *dy = (const MAP *)vdy + tile;
+            size_t line_at = (size_t)l * IMAGES * CB, tile = (size_t)p * pixel + line_at;
+            const MAP *x = (const MAP *)vx + tile;
             struct NAME(norm_line) line;
             NAME(norm_line_init)(&line, f, NULL, NULL, t->channels, l * CB);
             struct NAME(tile_sums) s = NAME(tile_sums_begin)(sums + l * CB, products + l * CB);
             for (int i = t->first; i < t->last; i++) {
                 for (int j = 0; j < CB; j++) {
                     REAL v = GET(x[i * CB + j]);
-                    REAL dz = NAME(norm_dz)(&line, f, v, GET(dy[i * CB + j]), j);
+                    REAL dy = NAME(gradient_of)(&g, line_at + (size_t)(i * CB + j));
+                    REAL dz = NAME(norm_dz)(&line, f, v, dy, j);
                     if (vdz)
                         ((MAP *)vdz)[tile + (size_t)(i * CB + j)] = PUT(dz);
                     NAME(tile_sums_add)(&s, j, dz, v - line.mean[j]);
@@ -149,23 +208,27 @@ static void NAME(norm_backward_sums)(const struct tiles *t, const struct norm_fo
 }
 
 static void NAME(norm_backward)(const struct tiles *t, const struct norm_fold *f,
-                                const void *slope, const void *offset, const void *vx,
-                                const void *vdy, void *vdx)
+                                const struct pooled *pool, const void *slope, const void *offset,
+                                const void *vx, const void *vdy, void *vdx)
 {
     enum { CB = NAME(NORM_CB) };
     NAME(norm_check)(t);
     assert(!slope == !offset);
     int lines = (t->channels + CB - 1) / CB;
-    const MAP *x = vx, *dy = vdy;
-    MAP *dx = vdx;
+    size_t pixel = (size_t)lines * IMAGES * CB;
     for (int p = 0; p < t->pixels; p++) {
-        for (int l = 0; l < lines; l++, x += IMAGES * CB, dy += IMAGES * CB, dx += IMAGES * CB) {
+        struct NAME(gradient) g = NAME(gradient_at)(pool, vdy, p, pixel);
+        for (int l = 0; l < lines; l++) {
+            size_t line_at = (size_t)l * IMAGES * CB, tile = (size_t)p * pixel + line_at;
+            const MAP *x = (const MAP *)vx + tile;
+            MAP *dx = (MAP *)vdx + tile;
             struct NAME(norm_line) line;
             NAME(norm_line_init)(&line, f, slope, offset, t->channels, l * CB);
             for (int i = t->first; i < t->last; i++) {
                 for (int j = 0; j < CB; j++) {
                     REAL v = GET(x[i * CB + j]);
-                    REAL dz = NAME(norm_dz)(&line, f, v, GET(dy[i * CB + j]), j);
+                    REAL dy = NAME(gradient_of)(&g, line_at + (size_t)(i * CB + j));
+                    REAL dz = NAME(norm_dz)(&line, f, v, dy, j);
                     dx[i * CB + j] = PUT(line.gain[j] * dz +
                                          (line.slope[j] * (v - line.mean[j]) + line.offset[j]));
                 }
@@ -178,6 +241,7 @@ static void NAME(norm_init)(struct pointwise_kernels *k)
 {
     k->norm_sums = NAME(norm_sums);
     k->norm_forward = NAME(norm_forward);
+    k->norm_pool_forward = NAME(norm_pool_forward);
     k->norm_backward_sums = NAME(norm_backward_sums);
     k->norm_backward = NAME(norm_backward);
 }

@@ -36,6 +36,32 @@ struct norm_fold {
     double act_param;
 };
 
+/* Where a gradient comes from when 2x2 windows without gaps were pooled behind a normalisation: its
+ * value is that of the window where argmax says that the window took it, and zero elsewhere. The
+ * run of tiles begins at pixel `begin` of its block, whose rows are w pixels, an even number. */
+struct pooled {
+    const uint8_t *argmax;
+    int w, begin;
+};
+
+/* The first pixel of window `window` where rows are w pixels; the window of pixel `pixel` of the
+ * run; and the pixel's place in it, from 0 to 3. */
+static inline int pooled_corner(int window, int w)
+{
+    return window / (w / 2) * 2 * w + window % (w / 2) * 2;
+}
+
+static inline int pooled_window(const struct pooled *p, int pixel)
+{
+    int y = (p->begin + pixel) / p->w, x = (p->begin + pixel) % p->w;
+    return y / 2 * (p->w / 2) + x / 2;
+}
+
+static inline int pooled_place(const struct pooled *p, int pixel)
+{
+    return (p->begin + pixel) / p->w % 2 * 2 + (p->begin + pixel) % 2;
+}
+
 /* A copy of `count` channels from channel `from` of maps with from_channels to channel `to` of
  * maps with to_channels. Where they are the last of the destination, its padding becomes zero. */
 struct channel_copy {
@@ -61,15 +87,25 @@ struct pointwise_kernels {
     void (*norm_forward)(const struct tiles *t, const struct norm_fold *f, const void *x,
                          bool stream, void *y);
 
+    /* y = the greatest act(z) of each window of 2x2 pixels of x, without gaps, and its place in
+     * the window (argmax may be NULL), as norm_forward and maxpool_forward make them one after the
+     * other. The run is of whole rows of y, of w / 2 pixels each; x begins at the same window. */
+    void (*norm_pool_forward)(const struct tiles *t, const struct norm_fold *f, int w,
+                              const void *x, void *y, uint8_t *argmax);
+
     /* sums[2][padded channels] = sum of dz, sum of dz * (x - mean) over the run, where dz =
-     * dy * act'(z); overwritten. Writes dz unless it is NULL. dz may be dy. */
-    void (*norm_backward_sums)(const struct tiles *t, const struct norm_fold *f, const void *x,
-                               const void *dy, void *dz, double *sums);
+     * dy * act'(z); overwritten. Writes dz unless it is NULL. dz may be dy. If p is not NULL, dy
+     * and its argmax are those of pooled windows, from the first of the block on. */
+    void (*norm_backward_sums)(const struct tiles *t, const struct norm_fold *f,
+                               const struct pooled *p, const void *x, const void *dy, void *dz,
+                               double *sums);
 
     /* dx = rstd * scale * dz + slope * (x - mean) + offset, dz = dy * act'(z); slope and offset
-     * are P [channels], both NULL for zero. dx may be dy. (With f->act = ACT_NONE dy is dz.) */
-    void (*norm_backward)(const struct tiles *t, const struct norm_fold *f, const void *slope,
-                          const void *offset, const void *x, const void *dy, void *dx);
+     * are P [channels], both NULL for zero. (With f->act = ACT_NONE dy is dz.) p as above. dx may
+     * be dy, and x where p is not NULL. */
+    void (*norm_backward)(const struct tiles *t, const struct norm_fold *f,
+                          const struct pooled *p, const void *slope, const void *offset,
+                          const void *x, const void *dy, void *dx);
 
     /* y = act(x); dx = dy * act'(x). count elements, a multiple of CB. In place allowed. */
     void (*act_forward)(enum activation act, double param, size_t count, const void *x, void *y);

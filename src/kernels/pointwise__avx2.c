@@ -3,6 +3,7 @@
 #define LOAD v_load
 #define STORE v_store
 #define STREAM v_stream
+#define ROUND(v) (v)
 #define ACT v_act
 #define ACT_BACK v_act_back
 #define SUMS(name) double_##name

@@ -4,6 +4,7 @@
 #define LOAD v_load_bf16
 #define STORE v_store_bf16
 #define STREAM v_stream_bf16
+#define ROUND v_as_bf16
 #define ACT v_coarse_act
 #define ACT_BACK v_coarse_act_back
 #define SUMS(name) float_##name

@@ -81,6 +81,12 @@ INLINE void v_stream_bf16(struct bf16 *p, vec a)
 {
     _mm256_stream_si256((void *)p, v_round_bf16(a));
 }
+/* What v_load_bf16 gives after v_store_bf16. */
+INLINE vec v_as_bf16(vec a)
+{
+    __m512i wide = _mm512_cvtepu16_epi32(v_round_bf16(a));
+    return _mm512_castsi512_ps(_mm512_slli_epi32(wide, 16));
+}
 INLINE vec v_set(float a) { return _mm512_set1_ps(a); }
 INLINE vec v_add(vec a, vec b) { return _mm512_add_ps(a, b); }
 INLINE vec v_sub(vec a, vec b) { return _mm512_sub_ps(a, b); }
@@ -195,6 +201,12 @@ INLINE void v_store_bf16(struct bf16 *p, vec a)
 INLINE void v_stream_bf16(struct bf16 *p, vec a)
 {
     _mm_stream_si128((void *)p, v_round_bf16(a));
+}
+
+INLINE vec v_as_bf16(vec a)
+{
+    __m256i wide = _mm256_cvtepu16_epi32(v_round_bf16(a));
+    return _mm256_castsi256_ps(_mm256_slli_epi32(wide, 16));
 }
 
 INLINE vec v_set(float a) { return _mm256_set1_ps(a); }

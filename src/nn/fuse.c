@@ -65,11 +65,48 @@ void pass_fuse_activation(struct program *p)
     program_compact(p);
 }
 
-/* Whether the pool takes windows of 2x2 without gaps from all of the convolution's outputs. */
-static bool halves(const struct step *pool, const struct step *conv)
+/* Whether the pool takes windows of 2x2 without gaps from all of h x w outputs. */
+static bool halves(const struct step *pool, int h, int w)
 {
-    return pool->pool.window == 2 && pool->pool.stride == 2 && conv->conv.p == 2 * pool->pool.p &&
-           conv->conv.q == 2 * pool->pool.q;
+    return pool->pool.window == 2 && pool->pool.stride == 2 && h == 2 * pool->pool.p &&
+           w == 2 * pool->pool.q;
+}
+
+/* norm-backward behind a pool: pool-backward: (dy, maxima) -> du, norm-backward: (x, .., du) -> dx
+ *                                       becomes  norm-backward: (x, .., dy, maxima) -> dx */
+static void fuse_norm_pool_backward(struct program *p, const struct step *norm)
+{
+    struct step *back = backward_of_norm(p, norm->node), *only = NULL;
+    if (!back)
+        return;
+    struct step *pool = program_writer(p, back->reads[3]);
+    if (pool->op != &op_maxpool_backward || program_readers(p, pool->writes[0], &only) != 1)
+        return;
+    back->op = &op_norm_pool_backward;
+    back->reads[3] = pool->reads[0];
+    step_reads(back, pool->reads[1]);
+    pool->op = NULL;
+}
+
+/* norm: x -> u, pool: u -> y, maxima     becomes  norm with pool: x -> y, maxima
+ * Not behind activations whose slope is dear, because the gradient takes it twice. */
+void pass_fuse_norm_pool(struct program *p)
+{
+    for (int i = 0; i < p->loss; i++) {
+        struct step *norm = &p->steps[i], *pool = NULL;
+        const struct norm_shape *s = &norm->norm.shape;
+        if (norm->op != &op_norm || (s->act != ACT_NONE && s->act != ACT_RELU) ||
+            program_readers(p, norm->writes[0], &pool) != 1 || pool->op != &op_maxpool ||
+            !halves(pool, s->h, s->w))
+            continue;
+        norm->op = &op_norm_pool;
+        norm->writes[0] = pool->writes[0];
+        if (pool->write_count > 1)
+            step_writes(norm, pool->writes[1]);
+        pool->op = NULL;
+        fuse_norm_pool_backward(p, norm);
+    }
+    program_compact(p);
 }
 
 /* conv: x -> u, pool: u -> y, maxima     becomes  conv with pool: x -> y, maxima */
@@ -79,7 +116,7 @@ static void pass_fuse_pool_forward(struct program *p)
     for (int i = 0; i < p->loss; i++) {
         struct step *conv = &p->steps[i], *pool = NULL;
         if (conv->op != &op_conv || program_readers(p, conv->writes[0], &pool) != 1 ||
-            pool->op != &op_maxpool || !halves(pool, conv) ||
+            pool->op != &op_maxpool || !halves(pool, conv->conv.p, conv->conv.q) ||
             !ops->conv_pools(p->backend, &conv->conv, CONV_FORWARD))
             continue;
         conv->op = &op_conv_pool;
@@ -118,7 +155,7 @@ static bool can_spread(const struct program *p, const struct step *pool)
         const struct step *s = &p->steps[i];
         enum conv_pass pass;
         if (reads_value(s, pool->writes[0]) &&
-            (!from_pool(s, &pass) || !halves(pool, s) ||
+            (!from_pool(s, &pass) || !halves(pool, s->conv.p, s->conv.q) ||
              !p->backend->ops->conv_pools(p->backend, &s->conv, pass)))
             return false;
     }

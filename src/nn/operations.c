@@ -234,9 +234,27 @@ static void norm_backward_run(const struct run *r, const struct step *s)
     const struct norm_shape shape = norm_shape_for(&s->norm, r->n, r->training);
     const struct norm_tensors t = norm_tensors_for(r, s, s->reads[1], s->reads[2]);
     const struct map dx = wanted_map(r, s, 0);
+    const uint8_t *argmax = s->read_count > 4 ? read_map(r, s, 4)->data : NULL;
     ops_of(r)->norm_backward(r->model->backend, r->n, &shape, read_map(r, s, 0), &t,
-                             read_map(r, s, 3), gradient(r, s->gradients[0]),
+                             read_map(r, s, 3), argmax, gradient(r, s->gradients[0]),
                              gradient(r, s->gradients[1]), &dx, write_map(r, s, 1)->data);
+}
+
+/* Writes the pool's map and, in training, the positions of the maxima. */
+static void norm_pool_run(const struct run *r, const struct step *s)
+{
+    const struct norm_shape shape = norm_shape_for(&s->norm, r->n, r->training);
+    const struct norm_tensors t = norm_tensors_for(r, s, s->reads[1], s->reads[2]);
+    uint8_t *argmax = s->write_count > 1 ? write_map(r, s, 1)->data : NULL;
+    ops_of(r)->norm_pool_forward(r->model->backend, r->n, &shape, read_map(r, s, 0), &t,
+                                 write_map(r, s, 0), argmax);
+}
+
+static void norm_pool_measure(struct program *p, struct step *s)
+{
+    const struct norm_shape *n = &s->norm.shape;
+    if (s->write_count > 1)
+        p->values[s->writes[1]].bytes = argmax_bytes(p, n->c, n->h / 2, n->w / 2);
 }
 
 static void moments_measure(struct program *p, struct step *s)
@@ -266,6 +284,12 @@ const struct operation op_norm_backward = {.phase = "norm-backward",
                                            .in_place = 1u << 3,
                                            .run = norm_backward_run,
                                            .measure = norm_backward_measure};
+const struct operation op_norm_pool = {
+    .phase = "norm+pool", .run = norm_pool_run, .measure = norm_pool_measure};
+const struct operation op_norm_pool_backward = {.phase = "pool+norm-backward",
+                                                .in_place = 1,
+                                                .run = norm_backward_run,
+                                                .measure = norm_backward_measure};
 
 /* Activations. */
 

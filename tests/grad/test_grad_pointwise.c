@@ -138,7 +138,7 @@ static void norm_forward(struct subject *s)
 static void norm_backward(struct subject *s)
 {
     struct norm_tensors t = norm_tensors_of(s);
-    s->b->ops->norm_backward(s->b, N, s->shape, &s->x.map, &t, &s->dy.map, s->dp,
+    s->b->ops->norm_backward(s->b, N, s->shape, &s->x.map, &t, &s->dy.map, NULL, s->dp,
                              (double *)s->dp + C, &s->dx.map, norm_workspace_of(s));
 }
 

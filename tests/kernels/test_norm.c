@@ -354,7 +354,7 @@ static void check_backward(struct backend *b, const struct norm_case *k, bool in
     if (in_place)
         memcpy(r.dx.memory.data, r.dy.memory.data, r.dx.memory.bytes);
     b->ops->norm_backward(b, k->n, &r.s, &r.x.map, &r.t, in_place ? &r.dx.map : &r.dy.map,
-                          r.dscale.data, r.dbias.data, &r.dx.map, r.workspace.data);
+                          NULL, r.dscale.data, r.dbias.data, &r.dx.map, r.workspace.data);
     map_download(b, &r.dx);
     for (int c = 0; c < k->c; c++) {
         double dscale = 0, dbias = 0, dscale_error = 0, dbias_error = 0;
@@ -398,7 +398,7 @@ static void partial_backward(struct backend *b)
         size_t bytes = (size_t)k->c * b->real_bytes;
         struct map none = {NULL, k->c, k->h, k->w};
         fill_statistics(b, k, &r);
-        b->ops->norm_backward(b, k->n, &r.s, &r.x.map, &r.t, &r.dy.map, r.dscale.data,
+        b->ops->norm_backward(b, k->n, &r.s, &r.x.map, &r.t, &r.dy.map, NULL, r.dscale.data,
                               r.dbias.data, &r.dx.map, r.workspace.data);
         map_download(b, &r.dx);
         void *dscale = malloc(bytes), *dx = malloc(values_of(&r.dx) * sizeof(double));
@@ -406,11 +406,11 @@ static void partial_backward(struct backend *b)
         memcpy(dx, r.dx.values, values_of(&r.dx) * sizeof(double));
 
         memset(r.dscale.data, 0, bytes);
-        b->ops->norm_backward(b, k->n, &r.s, &r.x.map, &r.t, &r.dy.map, r.dscale.data, NULL,
-                              &none, r.workspace.data);
+        b->ops->norm_backward(b, k->n, &r.s, &r.x.map, &r.t, &r.dy.map, NULL, r.dscale.data,
+                              NULL, &none, r.workspace.data);
         assert_memory_equal(r.dscale.data, dscale, bytes);
-        b->ops->norm_backward(b, k->n, &r.s, &r.x.map, &r.t, &r.dy.map, NULL, NULL, &r.dx.map,
-                              r.workspace.data);
+        b->ops->norm_backward(b, k->n, &r.s, &r.x.map, &r.t, &r.dy.map, NULL, NULL, NULL,
+                              &r.dx.map, r.workspace.data);
         map_download(b, &r.dx);
         assert_memory_equal(r.dx.values, dx, values_of(&r.dx) * sizeof(double));
         free(dscale);
@@ -433,8 +433,8 @@ static struct norm_rig run_case(enum tier tier, enum precision precision,
     struct norm_rig r = rig_new(b, k);
     fill_statistics(b, k, &r);
     b->ops->norm_forward(b, k->n, &r.s, &r.x.map, &r.t, &r.y.map);
-    b->ops->norm_backward(b, k->n, &r.s, &r.x.map, &r.t, &r.dy.map, r.dscale.data, r.dbias.data,
-                          &r.dx.map, r.workspace.data);
+    b->ops->norm_backward(b, k->n, &r.s, &r.x.map, &r.t, &r.dy.map, NULL, r.dscale.data,
+                          r.dbias.data, &r.dx.map, r.workspace.data);
     map_download(b, &r.y);
     map_download(b, &r.dx);
     b->ops->free(b);

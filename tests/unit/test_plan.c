@@ -338,6 +338,34 @@ static void test_plan__fusing_a_pool_changes_no_bit(void **state)
         }
 }
 
+/* And a batch norm, its activation and its pool. */
+static void test_plan__fusing_a_norm_and_a_pool_changes_no_bit(void **state)
+{
+    (void)state;
+    enum { N = 37 };
+    static const char *const fused = "a conv 3x3 19 pad=1\nn batchnorm\ng relu\np maxpool 2\n"
+                                     "c conv 1x1 4\nl linear classes\n";
+    static const char *const apart = "a conv 3x3 19 pad=1\nn batchnorm\ng relu\no scale 1\n"
+                                     "p maxpool 2\nc conv 1x1 4\nl linear classes\n";
+    for (enum tier tier = TIER_REF; tier <= TIER_AVX512BF16; tier++)
+        for (enum precision p = PRECISION_FP32; p <= PRECISION_BF16; p++) {
+            if (!tier_available(tier))
+                continue;
+            struct net a, b;
+            net_open(&a, fused, 12, N, p, tier, 3);
+            net_open(&b, apart, 12, N, p, tier, 3);
+            assert_int_equal(steps_of(&a, "n", "norm+pool"), 1);
+            assert_int_equal(steps_of(&a, "n", "pool+norm-backward"), 1);
+            assert_int_equal(steps_of(&a, "p", "pool") + steps_of(&a, "p", "pool-backward"), 0);
+            assert_int_equal(steps_of(&b, "p", "pool"), 1);
+            assert_int_equal(steps_of(&b, "p", "pool-backward"), 1);
+            assert_true(net_step(&a, N, 2) == net_step(&b, N, 2));
+            expect_same_gradients(&a, &b, NULL);
+            net_close(&a);
+            net_close(&b);
+        }
+}
+
 static int steps_needed(const struct net *net)
 {
     int count = 0;
@@ -605,6 +633,7 @@ int main(void)
         cmocka_unit_test(test_plan__trimmed_rows_are_computed_in_no_pass),
         cmocka_unit_test(test_plan__fusing_an_activation_changes_no_bit),
         cmocka_unit_test(test_plan__fusing_a_pool_changes_no_bit),
+        cmocka_unit_test(test_plan__fusing_a_norm_and_a_pool_changes_no_bit),
         cmocka_unit_test(test_plan__skips_what_nobody_needs),
         cmocka_unit_test(test_plan__knows_which_steps_are_needed),
         cmocka_unit_test(test_plan__short_batches_do_not_see_what_was_there_before),

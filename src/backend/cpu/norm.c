@@ -1,8 +1,9 @@
 /* norm.c - batch normalisation.
  *
- * A pass over a map is cut into items: a block of 32 images times one of `parts` ranges of pixels.
- * Inside an item every group of images (ghost batch norm; one group is the ordinary kind) that
- * meets the block is a *segment*, and is summed into a slot of its own:
+ * A pass over a map is cut into items: a block of 32 images times one of `parts` ranges of pixels
+ * (forward with a pool behind: of the pool's rows). Inside an item every group of images (ghost
+ * batch norm; one group is the ordinary kind) that meets the block is a *segment*, and is summed
+ * into a slot of its own:
  *
  *      images      0        32        64        96
  *      blocks      |    0    |    1    |    2    |
@@ -20,23 +21,33 @@
 
 enum { PARTS = 8, CB_MAX = LINE / 2 };
 
+struct place;
+
 struct norm_pass {
     struct cpu_backend *b;
     int n;
     const struct norm_shape *s;
     const struct norm_tensors *t;
     int parts, lines, padded; /* of pixels; lines of channels, and their channels */
-    size_t pixel_bytes;
+    size_t run_pixels, runs;  /* what lies in one part: pixels, or rows of the pool's outputs */
+    size_t pixel_bytes, element_bytes;
     const char *x, *dy;
     char *out;                /* y, dz or dx; may be NULL for dz */
+    const uint8_t *taken;     /* by the pool behind, whose dy is; NULL: there is none */
+    uint8_t *argmax;          /* where to leave that; NULL: nowhere */
     bool stream;              /* y is too large for the caches */
     double *sums;             /* [blocks + groups - 1][parts][2][padded] */
     char *slope, *offset;     /* P [groups][c] each, NULL for a frozen norm */
     void *dscale, *dbias;
     enum activation act;      /* of this pass: none once dz is made */
-    /* What is done to one segment: pixels `t` of maps from byte `at` on, of `group`. */
-    void (*segment)(const struct norm_pass *p, const struct tiles *t, int group, size_t at,
-                    double *sums);
+    void (*segment)(const struct norm_pass *p, const struct tiles *t, const struct place *at,
+                    double *sums); /* what is done to one segment */
+};
+
+/* Where the tiles of a segment begin, and the group of their images. */
+struct place {
+    int block, group;
+    size_t pixel; /* of the block: of the outputs forward with a pool, of x else */
 };
 
 static double real_at(const struct norm_pass *p, const void *reals, size_t i)
@@ -76,18 +87,30 @@ static void norm_item(void *ctx, int item, int worker)
     (void)worker;
     const struct norm_pass *p = ctx;
     int block = item / p->parts, part = item % p->parts;
-    size_t pixels = (size_t)p->s->h * (size_t)p->s->w;
-    size_t begin = cpu_part_begin(pixels, part, p->parts);
-    size_t end = cpu_part_begin(pixels, part + 1, p->parts);
-    size_t at = ((size_t)block * pixels + begin) * p->pixel_bytes;
+    size_t begin = cpu_part_begin(p->runs, part, p->parts) * p->run_pixels;
+    size_t end = cpu_part_begin(p->runs, part + 1, p->parts) * p->run_pixels;
     int zero = block * IMAGES, stop = zero + cpu_block_images(p->n, block);
     for (int image = zero; image < stop;) {
         int group = group_of(p, image), last = group_begin(p, group + 1);
         last = last < stop ? last : stop;
         struct tiles t = {(int)(end - begin), p->s->c, image - zero, last - zero};
-        p->segment(p, &t, group, at, p->sums ? slot_sums(p, block, group, part) : NULL);
+        struct place at = {block, group, begin};
+        p->segment(p, &t, &at, p->sums ? slot_sums(p, block, group, part) : NULL);
         image = last;
     }
+}
+
+/* The byte where the segment begins in a map like x, and the pixel of all windows of the pool
+ * where its block begins. */
+static size_t byte_of(const struct norm_pass *p, const struct place *at)
+{
+    size_t pixels = (size_t)p->s->h * (size_t)p->s->w;
+    return ((size_t)at->block * pixels + at->pixel) * p->pixel_bytes;
+}
+
+static size_t first_window(const struct norm_pass *p, const struct place *at)
+{
+    return (size_t)at->block * (size_t)(p->s->h / 2) * (size_t)(p->s->w / 2);
 }
 
 static void run(struct norm_pass *p)
@@ -106,9 +129,12 @@ static struct norm_pass pass_of(struct backend *base, int n, const struct norm_s
         .s = s,
         .t = t,
         .parts = pixels < PARTS ? pixels : PARTS,
+        .run_pixels = 1,
+        .runs = (size_t)pixels,
         .lines = lines,
         .padded = lines * layout_cb(base->precision),
         .pixel_bytes = layout_bytes(base->precision, 1, 1, 1, s->c),
+        .element_bytes = precision_bytes(base->precision),
         .act = s->act,
     };
 }
@@ -168,11 +194,10 @@ static double group_count(const struct norm_pass *p, int group)
     return (double)images * p->s->h * p->s->w;
 }
 
-static void statistics_segment(const struct norm_pass *p, const struct tiles *t, int group,
-                               size_t at, double *sums)
+static void statistics_segment(const struct norm_pass *p, const struct tiles *t,
+                               const struct place *at, double *sums)
 {
-    (void)group;
-    p->b->kernels.pointwise.norm_sums(t, p->x + at, sums);
+    p->b->kernels.pointwise.norm_sums(t, p->x + byte_of(p, at), sums);
 }
 
 /* Means and deviations of one line of channels, of every group. */
@@ -238,12 +263,13 @@ static void norm_statistics(struct backend *base, int n, const struct norm_shape
     cpu_parallel(p.b, p.lines, statistics_line, &p);
 }
 
-static void forward_segment(const struct norm_pass *p, const struct tiles *t, int group,
-                            size_t at, double *sums)
+static void forward_segment(const struct norm_pass *p, const struct tiles *t,
+                            const struct place *at, double *sums)
 {
     (void)sums;
-    struct norm_fold f = fold_of(p, group);
-    p->b->kernels.pointwise.norm_forward(t, &f, p->x + at, p->stream, p->out + at);
+    struct norm_fold f = fold_of(p, at->group);
+    size_t byte = byte_of(p, at);
+    p->b->kernels.pointwise.norm_forward(t, &f, p->x + byte, p->stream, p->out + byte);
 }
 
 static void norm_forward(struct backend *base, int n, const struct norm_shape *s,
@@ -259,12 +285,62 @@ static void norm_forward(struct backend *base, int n, const struct norm_shape *s
     run(&p);
 }
 
-static void backward_sums_segment(const struct norm_pass *p, const struct tiles *t, int group,
-                                  size_t at, double *sums)
+static void pool_forward_segment(const struct norm_pass *p, const struct tiles *t,
+                                 const struct place *at, double *sums)
 {
-    struct norm_fold f = fold_of(p, group);
-    p->b->kernels.pointwise.norm_backward_sums(t, &f, p->x + at, p->dy + at,
-                                               p->out ? p->out + at : NULL, sums);
+    (void)sums;
+    struct norm_fold f = fold_of(p, at->group);
+    size_t window = first_window(p, at) + at->pixel, y = window * p->pixel_bytes;
+    struct place corner = {at->block, at->group, (size_t)pooled_corner((int)at->pixel, p->s->w)};
+    p->b->kernels.pointwise.norm_pool_forward(
+        t, &f, p->s->w, p->x + byte_of(p, &corner), p->out + y,
+        p->argmax ? p->argmax + y / p->element_bytes : NULL);
+}
+
+static void norm_pool_forward(struct backend *base, int n, const struct norm_shape *s,
+                              const struct map *x, const struct norm_tensors *t,
+                              const struct map *y, uint8_t *argmax)
+{
+    assert(x->c == s->c && x->h == s->h && x->w == s->w);
+    assert(y->c == s->c && 2 * y->h == s->h && 2 * y->w == s->w);
+    struct norm_pass p = pass_of(base, n, s, t);
+    p.run_pixels = (size_t)y->w;
+    p.runs = (size_t)y->h;
+    p.parts = y->h < PARTS ? y->h : PARTS;
+    p.x = x->data;
+    p.out = y->data;
+    p.argmax = argmax;
+    p.segment = pool_forward_segment;
+    run(&p);
+}
+
+/* The gradient of one segment: where it begins, and what a pool behind took of it. */
+struct segment_gradient {
+    const char *dy;
+    struct pooled pool;
+    const struct pooled *pooled; /* NULL: there is none */
+};
+
+static void gradient_of(const struct norm_pass *p, const struct place *at,
+                        struct segment_gradient *g)
+{
+    size_t first = first_window(p, at) * p->pixel_bytes;
+    *g = (struct segment_gradient){.dy = p->dy + (p->taken ? first : byte_of(p, at))};
+    if (p->taken) {
+        g->pool = (struct pooled){p->taken + first / p->element_bytes, p->s->w, (int)at->pixel};
+        g->pooled = &g->pool;
+    }
+}
+
+static void backward_sums_segment(const struct norm_pass *p, const struct tiles *t,
+                                  const struct place *at, double *sums)
+{
+    struct norm_fold f = fold_of(p, at->group);
+    struct segment_gradient g;
+    gradient_of(p, at, &g);
+    size_t byte = byte_of(p, at);
+    p->b->kernels.pointwise.norm_backward_sums(t, &f, g.pooled, p->x + byte, g.dy,
+                                               p->out ? p->out + byte : NULL, sums);
 }
 
 /* dscale and dbias of one line of channels, and every group's slope and offset: with r = rstd and
@@ -301,30 +377,37 @@ static void backward_line(void *ctx, int line, int worker)
     }
 }
 
-static void backward_segment(const struct norm_pass *p, const struct tiles *t, int group,
-                             size_t at, double *sums)
+static void backward_segment(const struct norm_pass *p, const struct tiles *t,
+                             const struct place *at, double *sums)
 {
     (void)sums;
-    struct norm_fold f = fold_of(p, group);
-    size_t c = (size_t)group * (size_t)p->s->c * p->b->base.real_bytes;
-    p->b->kernels.pointwise.norm_backward(t, &f, p->slope ? p->slope + c : NULL,
-                                          p->offset ? p->offset + c : NULL, p->x + at,
-                                          p->dy + at, p->out + at);
+    struct norm_fold f = fold_of(p, at->group);
+    struct segment_gradient g;
+    gradient_of(p, at, &g);
+    size_t byte = byte_of(p, at);
+    size_t c = (size_t)at->group * (size_t)p->s->c * p->b->base.real_bytes;
+    p->b->kernels.pointwise.norm_backward(t, &f, g.pooled, p->slope ? p->slope + c : NULL,
+                                          p->offset ? p->offset + c : NULL, p->x + byte, g.dy,
+                                          p->out + byte);
 }
 
 /* Two passes, because dx needs the sums over dz. The first leaves dz where dx will be when act' is
  * dear; relu's is cheaper to do again than to store. A frozen norm may go without the first, so it
- * always does it again: what is wanted besides must not show in dx. */
+ * always does it again: what is wanted besides must not show in dx. Behind a pool three quarters
+ * of dz are zero, and dx may be x, so it is never stored. */
 static void norm_backward(struct backend *base, int n, const struct norm_shape *s,
                           const struct map *x, const struct norm_tensors *t, const struct map *dy,
-                          void *dscale, void *dbias, const struct map *dx, void *workspace)
+                          const uint8_t *argmax, void *dscale, void *dbias, const struct map *dx,
+                          void *workspace)
 {
     assert(x->c == s->c && x->h == s->h && x->w == s->w);
-    assert(dy->c == s->c && dy->h == s->h && dy->w == s->w);
+    assert(dy->c == s->c && dy->h * (argmax ? 2 : 1) == s->h);
+    assert(dy->w * (argmax ? 2 : 1) == s->w);
     char *to = dx ? dx->data : NULL;
     struct norm_pass p = pass_of(base, n, s, t);
     p.x = x->data;
     p.dy = dy->data;
+    p.taken = argmax;
     p.sums = workspace;
     p.dscale = dscale;
     p.dbias = dbias;
@@ -333,7 +416,7 @@ static void norm_backward(struct backend *base, int n, const struct norm_shape *
         p.offset = p.slope + (size_t)s->groups * (size_t)p.padded * base->real_bytes;
     }
     if (dscale || dbias || (to && !s->frozen)) {
-        bool keep = to && !s->frozen && s->act != ACT_NONE && s->act != ACT_RELU;
+        bool keep = to && !s->frozen && s->act != ACT_NONE && s->act != ACT_RELU && !argmax;
         p.out = keep ? to : NULL;
         p.segment = backward_sums_segment;
         run(&p);
@@ -356,5 +439,6 @@ void cpu_norm_ops(struct backend_ops *ops)
     ops->norm_statistics = norm_statistics;
     ops->norm_use_running = norm_use_running;
     ops->norm_forward = norm_forward;
+    ops->norm_pool_forward = norm_pool_forward;
     ops->norm_backward = norm_backward;
 }
