@@ -63,6 +63,16 @@ class Report(harness.Case):
         self.assertIn("6 runs of 3 configurations", text)
         self.assertIn("Loss against lr", text)
 
+    def test_configurations_that_differ_in_much__have_short_names_of_their_own(self):
+        knots = ", ".join(f"{i / 100:.2f}:1" for i in range(14))
+        for i in "123":
+            self.train("--knots", f"{knots}, 1:0.{i}", "--lr", f"0.{i}", "--momentum", f"0.{i}",
+                       "--epochs", "1", out=f"runs/{i}")
+        sets = self.chart(self.page("runs"), "fig-loss")
+        labels = {s["label"] for s in sets if s["label"].endswith("(test)")}
+        self.assertEqual({re.search(r" · … \((\d)\) ", label)[1] for label in labels}, set("123"))
+        self.assertLess(max(map(len, labels)), 140)
+
     def figures(self, page):
         return {m[1]: m[0] for m in
                 re.finditer(r'<figure class="\w+" id="([\w-]+)">.*?</figure>', page, flags=re.S)}
