@@ -291,6 +291,12 @@ class Live(browser.Page):
         self.picture("live")
         self.assert_quiet()
 
+    def until_live(self):
+        """A list's rows are made anew when it first looks for changes: what was found before is
+        stale."""
+        self.until("the first look", lambda: self.js(
+            "return document.querySelector('[data-state=live]') !== null"))
+
     def test_list__shows_filters_and_compares(self):
         for lr in ("0.1", "0.2"):
             self.train("--lr", lr, "--epochs", "1", "--set", "name=<i>" + lr, out="lr" + lr)
@@ -305,6 +311,7 @@ class Live(browser.Page):
         self.picture("list")
         self.until("its address", lambda: "where=" in self.browser.current_url)
         self.browser.refresh()
+        self.until_live()
         self.assertEqual(len(self.js(rows)), 2)
         for box in self.browser.find_elements(By.CSS_SELECTOR, "#list input"):
             box.click()
@@ -313,12 +320,12 @@ class Live(browser.Page):
             "const h = document.querySelector('.headline'); return h ? h.textContent : '';"))
         self.assert_quiet()
 
-
     def test_list__leads_from_a_trial_to_its_sweep(self):
         self.kiln("sweep", *harness.TINY, "--epochs", "1", "--vary", "lr=0.1,0.2", "--quiet",
                   "--out", "runs/my <sweep>")
         self.train("--epochs", "1", out="runs/trials/alone")  # called so, but of no sweep
         self.browser.get(self.serve("runs"))
+        self.until_live()
         links = self.browser.find_elements(By.CSS_SELECTOR, "#list a.sweep")
         self.assertEqual([link.text for link in links], ["my <sweep>"] * 2)
         links[0].click()
