@@ -149,18 +149,24 @@ size_t axes_families(const struct report *r, const char *key, size_t *family)
 const char *axes_family_label(const struct report *r, const struct report_group *g,
                               const char *key, char text[512])
 {
+    enum { ROOM = 120 };
     size_t used = 0;
     *text = 0;
-    for (size_t i = 0; i < r->varied_count && used < 400; i++) {
+    for (size_t i = 0; i < r->varied_count; i++) {
         double value;
-        char number[32];
+        char number[32], more[256];
         const char *shown = report_setting(r, g, r->varied[i]);
         if (strcmp(r->varied[i], key) == 0)
             continue;
         if (report_number(r, g, r->varied[i], &value))
             shown = html_number(value, 6, number);
-        used += (size_t)snprintf(text + used, 512 - used, "%s%.40s %.60s", used ? " · " : "",
-                                 r->varied[i], shown);
+        size_t length = (size_t)snprintf(more, sizeof more, "%s%s %s", used ? " · " : "",
+                                         r->varied[i], shown);
+        if (used && used + length > ROOM) {
+            snprintf(text + used, 512 - used, " · … (%zu)", (size_t)(g - r->groups) + 1);
+            break;
+        }
+        used += (size_t)snprintf(text + used, 512 - used, "%s", more);
     }
     return text;
 }

@@ -32,7 +32,8 @@ const char *axes_second(const struct report *r);
  * from 0 in the order of the groups. Returns how many families there are. */
 size_t axes_families(const struct report *r, const char *key, size_t *family);
 
-/* The varied settings of a group but `key`: "batch 128 · net resnet9"; "" if there is no other. */
+/* The varied settings of a group but `key`: "batch 128 · net resnet9"; "" if there is no other. If
+ * there are many, the first of them and the group's number. */
 const char *axes_family_label(const struct report *r, const struct report_group *g,
                               const char *key, char text[512]);
 

@@ -69,9 +69,10 @@ static void write_cell(const struct report *r, const struct heat *h, size_t row,
     html_number(h->x.values[column], 6, x);
     html_number(h->y.values[row], 6, y);
     if (!g->accuracy.n) {
+        const char *without = g->running ? "unfinished" : "not tested";
         fprintf(out, "<td class=\"%s\" data-x=\"%s\" data-y=\"%s\">%s<small>%zu %s</small></td>",
                 g->diverged ? "diverged" : "none", x, y, g->diverged ? "✕" : "·",
-                g->diverged ? g->diverged : g->count, g->diverged ? "diverged" : "unfinished");
+                g->diverged ? g->diverged : g->count, g->diverged ? "diverged" : without);
         return;
     }
     double share = h->high > h->low ? (g->accuracy.mean - h->low) / (h->high - h->low) : 1;

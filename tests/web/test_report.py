@@ -68,10 +68,14 @@ class Report(harness.Case):
         for i in "123":
             self.train("--knots", f"{knots}, 1:0.{i}", "--lr", f"0.{i}", "--momentum", f"0.{i}",
                        "--epochs", "1", out=f"runs/{i}")
-        sets = self.chart(self.page("runs"), "fig-loss")
-        labels = {s["label"] for s in sets if s["label"].endswith("(test)")}
+        page = self.page("runs")
+        labels = {s["label"] for s in self.chart(page, "fig-loss")
+                  if s["label"].endswith("(test)")}
         self.assertEqual({re.search(r" · … \((\d)\) ", label)[1] for label in labels}, set("123"))
         self.assertLess(max(map(len, labels)), 140)
+        families = {s["label"] for s in self.chart(page, "fig-optimum")}
+        self.assertEqual(len(families), 3)
+        self.assertTrue(all(re.search(r" · … \(\d\)$", label) for label in families), families)
 
     def figures(self, page):
         return {m[1]: m[0] for m in
