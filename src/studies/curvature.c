@@ -306,7 +306,8 @@ static int draw_ramps(struct study_results *r, size_t normed, size_t bare, struc
     json_t *figure = study_figure(r, &(struct study_axes){
         .id = "ramp", .title = "Training loss while the learning rate grows",
         .caption = "Seed 1; means over a hundredth of the run.",
-        .x_title = "learning rate", .y_title = "training loss", .x_log = true});
+        .x_title = "learning rate", .y_title = "training loss", .x_log = true,
+        .y_log = true}); /* just before a NaN a loss may be 1e17 */
     for (int i = 0; i < 2; i++) {
         struct study_curve loss, rate;
         double x[100], y[100];
