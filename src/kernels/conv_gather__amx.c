@@ -26,7 +26,11 @@ enum { TILE_BYTES = IMAGES * LINE, HALF = TILE_BYTES / 2, HIGH = RUN_LINES * TIL
 INLINE void store_line(const struct tile_output *o, unsigned i)
 {
     const float *low = o->sums + i * TILE_ROWS;
-    line_round(o->y + i / TILE_ROWS * o->step + i % TILE_ROWS * LINE, low, low + HIGH, o->bias);
+    char *to = o->y + i / TILE_ROWS * o->step + i % TILE_ROWS * LINE;
+    if (o->stream)
+        line_round_stream(to, low, low + HIGH, o->bias);
+    else
+        line_round(to, low, low + HIGH, o->bias);
 }
 
 /* Stores the next two lines, if there are any: counts are even. */
@@ -45,16 +49,23 @@ INLINE void store_rest(struct tile_output *o)
         store_line(o, o->next);
 }
 
-static void begin(struct tile_run *run)
+static void begin(struct tile_run *run, bool stream)
 {
     run->output = (struct tile_output){0};
     run->current = 0;
+    run->stream = stream;
     TILE_CONFIGURE();
+}
+
+static void flush(struct tile_run *run)
+{
+    store_rest(&run->output);
 }
 
 static void end(struct tile_run *run)
 {
     store_rest(&run->output);
+    line_stream_end();
     TILE_RELEASE();
 }
 
@@ -93,7 +104,8 @@ static void pixel(struct tile_run *run, const struct tile_pixel *p)
     TILE_STORE(3, sums + HIGH + REGISTER_REALS, LINE);
     store_rest(&output);
     run->output = (struct tile_output){
-        .sums = sums, .bias = p->bias, .y = p->y, .step = HALF, .count = IMAGES};
+        .sums = sums, .bias = p->bias, .y = p->y, .step = HALF, .count = IMAGES,
+        .stream = run->stream};
     run->current ^= 1;
 }
 
@@ -186,7 +198,8 @@ INLINE void row_of(const int count, const int first, const int end, struct tile_
                                            .bias = p->bias,
                                            .y = p->y + half * HALF,
                                            .step = p->y_pixel,
-                                           .count = (unsigned)count * TILE_ROWS};
+                                           .count = (unsigned)count * TILE_ROWS,
+                                           .stream = run->stream};
         run->current ^= 1;
     }
 }
@@ -255,6 +268,7 @@ void conv_gather_init__amx(struct conv_tile_kernels *k)
     k->begin = begin;
     k->pixel = pixel;
     k->row = row;
+    k->flush = flush;
     k->end = end;
     k->pack = pack;
 }

@@ -164,6 +164,18 @@ static void pair(const void *tile, int images, void *out)
         tile_pair(tile, images, out);
 }
 
+static void pair_pooled(const void *tile, const uint8_t *argmax, int images, void *out,
+                        size_t pixel, size_t row)
+{
+    assert(images > 0 && images <= IMAGES);
+    char *const to[] = {(char *)out, (char *)out + pixel, (char *)out + row,
+                        (char *)out + row + pixel};
+    if (images == IMAGES)
+        tile_pair_pooled(tile, argmax, IMAGES, to);
+    else
+        tile_pair_pooled(tile, argmax, images, to);
+}
+
 /* sum[count] = the tree over lanes [first, first + lanes) from `at` on; false without any lane. */
 static bool add_lanes(const float *const *lane, int first, int lanes, size_t at, int count,
                       float *sum)
@@ -211,5 +223,6 @@ void conv_outer_init__amx(struct conv_tile_kernels *k)
     k->outer_tap = outer_tap;
     k->transpose = transpose;
     k->pair = pair;
+    k->pair_pooled = pair_pooled;
     k->unpack = unpack;
 }

@@ -56,6 +56,7 @@ struct tile_output {
     char *y;
     size_t step;
     unsigned count, next;   /* even; next: the first that is not stored */
+    bool stream;            /* past the caches */
 };
 
 /* The room one thread gathers in. Outputs are stored while the next ones are being summed up, when
@@ -64,6 +65,7 @@ struct tile_run {
     _Alignas(LINE) float sums[2][2 * RUN_LINES * TILE_ROWS];
     struct tile_output output;
     int current;            /* the set that the next outputs are summed up in */
+    bool stream;            /* outputs go past the caches */
 };
 
 /* 32 images and one line of K at one output pixel. */
@@ -111,8 +113,9 @@ struct tile_outer {
 };
 
 struct conv_tile_kernels {
-    /* Takes the tile registers, shapes them; nothing is being stored. */
-    void (*begin)(struct tile_run *run);
+    /* Takes the tile registers, shapes them; nothing is being stored. stream: outputs will go past
+     * the caches. */
+    void (*begin)(struct tile_run *run, bool stream);
 
     /* Sums up the outputs and stores those of the call before: 2 x 2 registers of 32 images by 32
      * channels, 4 loads for 4 products. */
@@ -121,6 +124,9 @@ struct conv_tile_kernels {
     /* The same for four pixels by 16 images by 16 channels: the three weights of a row of the
      * filter stay in registers, 9 loads for 12 products. */
     void (*row)(struct tile_run *run, const struct tile_pixels *p);
+
+    /* Stores what is left. */
+    void (*flush)(struct tile_run *run);
 
     /* Stores what is left and gives the registers up. */
     void (*end)(struct tile_run *run);
@@ -137,6 +143,12 @@ struct conv_tile_kernels {
     /* The shapes that `outer` wants, of one tile; images past `images` count as zero. */
     void (*transpose)(const void *tile, int images, void *out); /* 32 channels of 32 images */
     void (*pair)(const void *tile, int images, void *out);      /* two halves of 16 pairs */
+
+    /* The pairs of four pixels from the tile of a 2x2 max pool's gradient: each number belongs to
+     * the pixel that argmax (32 images of 32 channels) says, the others have zeros there. They go
+     * to out, out + pixel, and the same behind out + row, bytes. */
+    void (*pair_pooled)(const void *tile, const uint8_t *argmax, int images, void *out,
+                        size_t pixel, size_t row);
 
     /* Packs half a line of K, channels k0..k0+15, from weights w[k*k_step + c*c_step + tap]; with
      * `reverse` the taps stand in reverse. packed: conv_tiles_half_bytes. */

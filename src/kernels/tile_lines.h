@@ -1,12 +1,13 @@
 /* tile_lines.h - bf16 lines in and out of the shapes that tile registers want.
  *
- * Four operations on whole lines of 64 bytes, all pointers aligned to 64. In a file compiled for
+ * Operations on whole lines of 64 bytes, all pointers aligned to 64. In a file compiled for
  * AVX-512 with bf16 they are a few instructions each; compiled for less they are plain loops with
  * the same results, bit by bit, which is what the tests of the tile kernels run on other machines.
  *
  *      line_round(out, low, high, bias)       32 sums become a line
  *          out[j] = bf16(low[j] + bias[j]), out[16+j] = bf16(high[j] + bias[16+j]), j < 16;
  *          rounded to nearest even, numbers below the normal ones become zero.
+ *          line_round_stream: past the caches; others may read it after line_stream_end().
  *
  *      tile_transpose(tile, images, out)      a tile of a map becomes rows of channels
  *          out[c][i] = tile[i][c] for i < images, 0 for the other images; 32 x 32.
@@ -14,6 +15,9 @@
  *      tile_pair(tile, images, out)           a tile of a map becomes rows of pairs of images
  *          out[h][i/2][2j + i%2] = tile[i][tile_pair_channel(h, j)] for i < images, 0 for the
  *          other images; h < 2, j < 16: two tile registers, half of the channels each.
+ *
+ *      tile_pair_pooled(tile, argmax, images, out)      likewise, of four pixels
+ *          out[place] = the pairs of tile where argmax[i][c] == place, and of 0 elsewhere; place < 4.
  *
  *      line_weights(w, step, next, even, odd, out)      32 weights become a line of pairs
  *          out[2j] = bf16(w[j*step]) if bit j of `even` is set, out[2j+1] = bf16(w[next + j*step])

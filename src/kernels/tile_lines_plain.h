@@ -23,6 +23,14 @@ static inline void line_round(void *out, const float *low, const float *high, co
     }
 }
 
+static inline void line_round_stream(void *out, const float *low, const float *high,
+                                     const float *bias)
+{
+    line_round(out, low, high, bias);
+}
+
+static inline void line_stream_end(void) {}
+
 static inline void tile_transpose(const void *tile, int images, void *out)
 {
     const uint16_t(*from)[32] = (const uint16_t(*)[32])tile;
@@ -40,6 +48,17 @@ static inline void tile_pair(const void *tile, int images, void *out)
         for (int i = 0; i < 32; i++)
             for (int j = 0; j < 16; j++)
                 to[h][i / 2][2 * j + i % 2] = i < images ? from[i][tile_pair_channel(h, j)] : 0;
+}
+
+static inline void tile_pair_pooled(const void *tile, const uint8_t *argmax, int images,
+                                    char *const out[4])
+{
+    for (int place = 0; place < 4; place++) {
+        uint16_t taken[32][32];
+        for (int i = 0; i < 32 * 32; i++)
+            taken[i / 32][i % 32] = argmax[i] == place ? ((const uint16_t *)tile)[i] : 0;
+        tile_pair(taken, images, out[place]);
+    }
 }
 
 static inline void line_weights(const float *w, size_t step, size_t next, unsigned even,

@@ -10,12 +10,25 @@
 #define TILE_INLINE static inline __attribute__((always_inline))
 #define TILE_UNROLL _Pragma("GCC unroll 32")
 
-TILE_INLINE void line_round(void *out, const float *low, const float *high, const float *bias)
+TILE_INLINE __m512i line_rounded(const float *low, const float *high, const float *bias)
 {
     __m512 l = _mm512_add_ps(_mm512_load_ps(low), _mm512_load_ps(bias));
     __m512 h = _mm512_add_ps(_mm512_load_ps(high), _mm512_load_ps(bias + 16));
-    _mm512_store_si512(out, (__m512i)_mm512_cvtne2ps_pbh(h, l));
+    return (__m512i)_mm512_cvtne2ps_pbh(h, l);
 }
+
+TILE_INLINE void line_round(void *out, const float *low, const float *high, const float *bias)
+{
+    _mm512_store_si512(out, line_rounded(low, high, bias));
+}
+
+TILE_INLINE void line_round_stream(void *out, const float *low, const float *high,
+                                   const float *bias)
+{
+    _mm512_stream_si512(out, line_rounded(low, high, bias));
+}
+
+TILE_INLINE void line_stream_end(void) { _mm_sfence(); }
 
 TILE_INLINE __m512i tile_image(const char *tile, int image, int images)
 {
@@ -71,6 +84,32 @@ TILE_INLINE void tile_pair(const void *tile, int images, void *out)
         char *row = (char *)out + i * LINE;
         _mm512_store_si512(row, _mm512_unpacklo_epi16(a, b));
         _mm512_store_si512(row + 16 * LINE, _mm512_unpackhi_epi16(a, b));
+    }
+}
+
+TILE_INLINE __m512i argmax_image(const uint8_t *argmax, int image)
+{
+    return _mm512_cvtepu8_epi16(_mm256_load_si256((const void *)(argmax + image * 32)));
+}
+
+TILE_INLINE __m512i taken_at(__m512i line, __m512i argmax, int place)
+{
+    __mmask32 here = _mm512_cmpeq_epi16_mask(argmax, _mm512_set1_epi16((short)place));
+    return _mm512_maskz_mov_epi16(here, line);
+}
+
+TILE_INLINE void tile_pair_pooled(const void *tile, const uint8_t *argmax, int images,
+                                  char *const out[4])
+{
+    for (int i = 0; i < 16; i++) {
+        __m512i a = tile_image(tile, 2 * i, images), b = tile_image(tile, 2 * i + 1, images);
+        __m512i at_a = argmax_image(argmax, 2 * i), at_b = argmax_image(argmax, 2 * i + 1);
+        TILE_UNROLL for (int place = 0; place < 4; place++) {
+            __m512i first = taken_at(a, at_a, place), second = taken_at(b, at_b, place);
+            char *row = out[place] + i * LINE;
+            _mm512_store_si512(row, _mm512_unpacklo_epi16(first, second));
+            _mm512_store_si512(row + 16 * LINE, _mm512_unpackhi_epi16(first, second));
+        }
     }
 }
 

@@ -276,7 +276,7 @@ static void check_row(int count, int width, int column)
         bias[i] = rng_uniform(&r);
     const struct tile_hit rows[] = {{0, 1}, {2, 0}};
     memset(y, 0, sizeof y);
-    kernels.begin(&run);
+    kernels.begin(&run, false);
     struct tile_pixels four = {
         .x = (char *)x, .x_row = sizeof x[0], .x_pixel = sizeof x[0][0], .x_width = width,
         .column = column, .c_lines = LINES, .w = (char *)w, .r = ROWS, .rows = rows,

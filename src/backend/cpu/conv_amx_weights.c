@@ -29,6 +29,8 @@ struct weights_job {
     int n;
     const struct conv_shape *s;
     const char *x, *dy;
+    const uint8_t *taken;       /* dy is the gradient of a 2x2 max pool, and this is what it took;
+                                   NULL: there is no pool */
     int c_lines, k_lines;       /* of one pixel of x, of dy */
     struct chunk chunk;
     bool by_row;                /* three columns of the filter at once */
@@ -58,10 +60,11 @@ static size_t pair_bytes(const struct conv_shape *s, int rows)
 static struct chunk cut_chunk(int n, const struct conv_shape *s)
 {
     struct chunk c = {.rows = s->p, .blocks = 1};
-    while (c.rows > 1 && turned_bytes(s, c.rows) + pair_bytes(s, c.rows) > AMX_CACHE)
-        c.rows--;
+    int step = s->p % 2 == 0 ? 2 : 1; /* so that a pool's windows stay whole */
+    while (c.rows > step && turned_bytes(s, c.rows) + pair_bytes(s, c.rows) > AMX_CACHE)
+        c.rows -= step;
     int parts = (s->p + c.rows - 1) / c.rows;
-    c.rows = (s->p + parts - 1) / parts;
+    c.rows = (s->p / step + parts - 1) / parts * step;
     int most = (layout_blocks(n) + LANES - 1) / LANES;
     size_t bytes = turned_bytes(s, c.rows) + pair_bytes(s, c.rows);
     while (c.rows == s->p && c.blocks < most && (size_t)(c.blocks + 1) * bytes <= AMX_CACHE)
@@ -105,25 +108,46 @@ static struct range clip(const struct conv_shape *s, struct range out, int tap, 
     return out;
 }
 
-static void pair_chunk(const struct weights_part *p)
+/* The pairs of a row of block g of the chunk: of each pixel all lines. */
+static void pair_row(const struct weights_part *p, int g, int y)
 {
     const struct weights_job *j = p->j;
     const struct conv_shape *s = j->s;
+    int rows = p->y_end - p->y_begin, images = cpu_block_images(j->n, p->block + g);
+    size_t row = (size_t)(p->block + g) * (size_t)s->p + (size_t)(p->y_begin + y);
+    const char *dy = j->dy + row * (size_t)(s->q * j->k_lines) * TILE;
+    char *out = p->pairs + (size_t)g * pair_bytes(s, rows) + (size_t)(y * s->q) * TILE;
+    for (int q = 0; q < s->q; q++, out += TILE)
+        for (int k = 0; k < j->k_lines; k++, dy += TILE)
+            j->b->kernels.tiles.pair(dy, images, out + (size_t)k * (size_t)(rows * s->q) * TILE);
+}
+
+/* Rows y and y + 1 of it, from one row of the pool. */
+static void pair_pooled_rows(const struct weights_part *p, int g, int y)
+{
+    const struct weights_job *j = p->j;
+    const struct conv_shape *s = j->s;
+    int rows = p->y_end - p->y_begin, images = cpu_block_images(j->n, p->block + g);
+    size_t row = ((size_t)(p->block + g) * (size_t)s->p + (size_t)(p->y_begin + y)) / 2;
+    size_t at = row * (size_t)(s->q / 2 * j->k_lines) * TILE;
+    char *out = p->pairs + (size_t)g * pair_bytes(s, rows) + (size_t)(y * s->q) * TILE;
+    for (int q = 0; q < s->q; q += 2, out += 2 * TILE)
+        for (int k = 0; k < j->k_lines; k++, at += TILE)
+            j->b->kernels.tiles.pair_pooled(j->dy + at,
+                                            j->taken + at / precision_bytes(PRECISION_BF16), images,
+                                            out + (size_t)k * (size_t)(rows * s->q) * TILE, TILE,
+                                            (size_t)s->q * TILE);
+}
+
+static void pair_chunk(const struct weights_part *p)
+{
     int rows = p->y_end - p->y_begin;
-    for (int g = 0; g < p->blocks; g++) {
-        int images = cpu_block_images(j->n, p->block + g);
-        for (int y = 0; y < rows; y++)
-            for (int q = 0; q < s->q; q++) {
-                size_t row = (size_t)(p->block + g) * (size_t)s->p + (size_t)(p->y_begin + y);
-                const char *dy = j->dy +
-                                 (row * (size_t)s->q + (size_t)q) * (size_t)j->k_lines * TILE;
-                char *out = p->pairs + (size_t)g * pair_bytes(s, rows) +
-                            (size_t)(y * s->q + q) * TILE;
-                for (int k = 0; k < j->k_lines; k++, dy += TILE)
-                    j->b->kernels.tiles.pair(dy, images,
-                                             out + (size_t)k * (size_t)(rows * s->q) * TILE);
-            }
-    }
+    for (int g = 0; g < p->blocks; g++)
+        for (int y = 0; y < rows; y += p->j->taken ? 2 : 1)
+            if (p->j->taken)
+                pair_pooled_rows(p, g, y);
+            else
+                pair_row(p, g, y);
 }
 
 /* Pixels that a stride steps over are never read, so not transposed either. */
@@ -286,6 +310,7 @@ void amx_weights(struct cpu_backend *b, const struct conv_work *w)
     const struct conv_shape *s = w->shape;
     struct weights_job j = {
         .b = b, .n = w->n, .s = s, .x = w->x.data, .dy = w->y.data,
+        .taken = w->pooled ? w->taken : NULL,
         .c_lines = amx_lines(s->c), .k_lines = amx_lines(s->k), .chunk = cut_chunk(w->n, s),
         .by_row = s->s == OUTER_TAPS && s->stride == 1, .dw = w->dw,
     };
