@@ -68,10 +68,8 @@ static void outer_pixels(const struct tile_outer *o, const char *x, const char *
     const char *a = x + (ptrdiff_t)(o->column + q) * (ptrdiff_t)o->x_pixel;
     const char *b = dy + (size_t)q * o->dy_pixel;
 #pragma GCC unroll 1
-    for (; q < inside; q++, a += o->x_pixel, b += o->dy_pixel) {
+    for (; q < inside; q++, a += o->x_pixel, b += o->dy_pixel)
         outer_pixel(EVERY_TAP, a, o->x_pixel, b);
-        TILE_NUDGE();
-    }
     for (; q < o->pixels; q++, a += o->x_pixel, b += o->dy_pixel)
         outer_pixel(taps_inside(o->column + q, o->x_width), a, o->x_pixel, b);
 }
@@ -91,9 +89,18 @@ INLINE void prefetch(const float *dw)
             TILE_ZERO(t);                                                                          \
     } while (0)
 
-static void outer_row(const struct tile_outer *o, float *dw)
+static void outer_begin(void)
 {
     TILE_CONFIGURE();
+}
+
+static void outer_end(void)
+{
+    TILE_RELEASE();
+}
+
+static void outer_row(const struct tile_outer *o, float *dw)
+{
     if (o->add)
         prefetch(dw + 2 * OUTER_TAPS * REGISTER_REALS);
     LOAD_SUMS(0, dw, o->add);
@@ -112,13 +119,11 @@ static void outer_row(const struct tile_outer *o, float *dw)
     TILE_STORE(3, dw + 3 * REGISTER_REALS, LINE);
     TILE_STORE(4, dw + 4 * REGISTER_REALS, LINE);
     TILE_STORE(5, dw + 5 * REGISTER_REALS, LINE);
-    TILE_RELEASE();
 }
 
 static void outer_tap(const struct tile_outer *o, float *dw)
 {
     float *high = dw + o->dw_half;
-    TILE_CONFIGURE();
     LOAD_SUMS(0, dw, o->add);
     LOAD_SUMS(1, dw + REGISTER_REALS, o->add);
     LOAD_SUMS(2, high, o->add);
@@ -143,7 +148,6 @@ static void outer_tap(const struct tile_outer *o, float *dw)
     TILE_STORE(1, dw + REGISTER_REALS, LINE);
     TILE_STORE(2, high, LINE);
     TILE_STORE(3, high + REGISTER_REALS, LINE);
-    TILE_RELEASE();
 }
 
 static void transpose(const void *tile, int images, void *out)
@@ -219,8 +223,10 @@ static void unpack(const float *const lane[8], int k, int c, int taps, int line,
 
 void conv_outer_init__amx(struct conv_tile_kernels *k)
 {
+    k->outer_begin = outer_begin;
     k->outer_row = outer_row;
     k->outer_tap = outer_tap;
+    k->outer_end = outer_end;
     k->transpose = transpose;
     k->pair = pair;
     k->pair_pooled = pair_pooled;

@@ -131,9 +131,13 @@ struct conv_tile_kernels {
     /* Stores what is left and gives the registers up. */
     void (*end)(struct tile_run *run);
 
+    /* Takes the registers for what follows, and gives them up behind it. */
+    void (*outer_begin)(void);
+    void (*outer_end)(void);
+
     /* One row of a filter of three columns at stride 1: dw [3 columns][2 halves of C][16 of C]
-     * [16 of K], all in registers, 7 loads for 6 products. Takes the registers and gives them
-     * up. dw is aligned to a line; so it is below. */
+     * [16 of K], all in registers, 7 loads for 6 products. dw is aligned to a line; so it is
+     * below. */
     void (*outer_row)(const struct tile_outer *o, float *dw);
 
     /* One tap of any filter, at any stride, for both halves of a line of K: dw [2 halves of K at

@@ -17,7 +17,11 @@
 
 #include <string.h>
 
-enum { TAP_REALS = 2 * REGISTER_REALS };
+enum {
+    TAP_REALS = 2 * REGISTER_REALS,
+    CHUNK_PIXELS = 28,
+    CHUNK_ROWS = 2
+};
 
 struct chunk {
     int rows;       /* of dy */
@@ -57,18 +61,19 @@ static size_t pair_bytes(const struct conv_shape *s, int rows)
     return (size_t)rows * (size_t)s->q * (size_t)amx_lines(s->k) * TILE;
 }
 
+/* At least CHUNK_PIXELS of one block, in rows; or several blocks, where the map is smaller. With
+ * fewer, reading and writing dw costs more; with many, what a sum goes through is no longer in the
+ * first-level cache when the next row of the filter wants it (docs/kernels.md). */
 static struct chunk cut_chunk(int n, const struct conv_shape *s)
 {
-    struct chunk c = {.rows = s->p, .blocks = 1};
     int step = s->p % 2 == 0 ? 2 : 1; /* so that a pool's windows stay whole */
-    while (c.rows > step && turned_bytes(s, c.rows) + pair_bytes(s, c.rows) > AMX_CACHE)
-        c.rows -= step;
-    int parts = (s->p + c.rows - 1) / c.rows;
-    c.rows = (s->p / step + parts - 1) / parts * step;
-    int most = (layout_blocks(n) + LANES - 1) / LANES;
-    size_t bytes = turned_bytes(s, c.rows) + pair_bytes(s, c.rows);
-    while (c.rows == s->p && c.blocks < most && (size_t)(c.blocks + 1) * bytes <= AMX_CACHE)
-        c.blocks++;
+    int pixels = s->p * s->q, most = (layout_blocks(n) + LANES - 1) / LANES;
+    int parts = min_int(pixels / CHUNK_PIXELS, s->p / CHUNK_ROWS);
+    struct chunk c = {.rows = s->p, .blocks = 1};
+    if (parts > 1)
+        c.rows = (s->p / step + parts - 1) / parts * step;
+    else
+        c.blocks = min_int(pixels < CHUNK_PIXELS ? CHUNK_PIXELS / pixels : 1, most);
     return c;
 }
 
@@ -254,6 +259,7 @@ static void weights_item(void *ctx, int item, int worker)
         .pairs = room + (size_t)j->chunk.blocks * turned_bytes(s, j->chunk.rows),
     };
     int end = cpu_lane_begin(j->n, lane + 1);
+    j->b->kernels.tiles.outer_begin();
     for (p.block = cpu_lane_begin(j->n, lane); p.block < end; p.block += p.blocks) {
         p.blocks = min_int(j->chunk.blocks, end - p.block);
         for (p.y_begin = 0; p.y_begin < s->p; p.y_begin = p.y_end) {
@@ -265,6 +271,7 @@ static void weights_item(void *ctx, int item, int worker)
             outer_chunk(&p, lines);
         }
     }
+    j->b->kernels.tiles.outer_end();
 }
 
 /* Adds the lanes up and unpacks one line of C and half a line of K. */
