@@ -381,7 +381,7 @@ static void gather_map(struct cpu_backend *b, const struct conv_work *w)
     j.out_lines = amx_lines(conv_to(s, w->pass));
     j.packed = w->packed;
     j.packed_bytes = amx_packed_bytes(b, s, w->pass);
-    j.by_row = s->s == ROW_TAPS && s->stride == 1 && j.in_lines > 1;
+    j.by_row = s->s == ROW_TAPS && s->stride == 1;
     j.stream = !w->pooled && cpu_streams(b, w->n, &j.out);
     static_assert(sizeof(struct tile_run) <= CPU_SCRATCH, "the scratch holds a run");
     cpu_parallel(b, cut(&j), gather_item, &j);
