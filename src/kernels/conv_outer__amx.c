@@ -180,6 +180,12 @@ static void pair_pooled(const void *tile, const uint8_t *argmax, int images, voi
         tile_pair_pooled(tile, argmax, images, to);
 }
 
+static void add(size_t count, float *sum, const float *more)
+{
+    for (size_t i = 0; i < count; i++)
+        sum[i] += more[i];
+}
+
 /* sum[count] = the tree over lanes [first, first + lanes) from `at` on; false without any lane. */
 static bool add_lanes(const float *const *lane, int first, int lanes, size_t at, int count,
                       float *sum)
@@ -230,5 +236,6 @@ void conv_outer_init__amx(struct conv_tile_kernels *k)
     k->transpose = transpose;
     k->pair = pair;
     k->pair_pooled = pair_pooled;
+    k->add = add;
     k->unpack = unpack;
 }

@@ -159,6 +159,9 @@ struct conv_tile_kernels {
     void (*pack)(int k, int c, int r, int s, const float *weights, size_t k_step, size_t c_step,
                  int k0, bool reverse, void *packed);
 
+    /* sum += more, count floats, a multiple of 16, both aligned to a line. */
+    void (*add)(size_t count, float *sum, const float *more);
+
     /* dw [k][c][taps], channels k0..k0+15 of half `half` of a line of K and line c0/32 of C, = the
      * binary tree sum ((0+1)+(2+3))+... of lane[0..7], each [taps][2 halves of C][16][16] in the
      * order in which `outer` leaves them. Lanes that are NULL are left out; one is not. */
