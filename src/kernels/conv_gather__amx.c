@@ -12,7 +12,9 @@
  *
  * An accumulator gets its taps in the order 0, 1, 2 whatever the number of pixels, so cutting a row
  * differently changes no bit. Rounding and storing the outputs of the call before is spread over
- * the loop, a few lines after each group of products: it runs while the multiplier works. */
+ * the loop, a few lines after each group of products: it runs while the multiplier works. So is
+ * asking for inputs that come later: a register is loaded from sixteen lines in one go, too few at a
+ * time for the processor to see in them where the next will be. */
 #include "kernels/conv_tiles.h"
 
 #include <assert.h>
@@ -109,11 +111,25 @@ static void pixel(struct tile_run *run, const struct tile_pixel *p)
     run->current ^= 1;
 }
 
+/* What is left to ask for. */
+struct ahead {
+    const char *at, *end;
+};
+
+INLINE void look_ahead(struct ahead *a)
+{
+    if (a->at >= a->end)
+        return;
+    for (int i = 0; i < LINES_AHEAD; i++)
+        __builtin_prefetch(a->at + i * LINE, 0, 2);
+    a->at += LINES_AHEAD * LINE;
+}
+
 /* A quarter of what `row` computes: 16 images (x) and 16 channels (w). Of the count + 2 input
  * columns those in [first, end) are inside the map. */
 INLINE void row_quarter(const int count, const int first, const int end,
                         const struct tile_pixels *p, ptrdiff_t x_half, const char *weights,
-                        float *sums, struct tile_output *output)
+                        float *sums, struct tile_output *output, struct ahead *ahead)
 {
     const size_t step = p->x_pixel;
     TILE_ZERO(0);
@@ -130,6 +146,7 @@ INLINE void row_quarter(const int count, const int first, const int end,
         for (int c = 0; c < p->c_lines; c++, a += TILE_BYTES, w += ROW_TAPS * TILE_REGISTER) {
             TILE_LOAD(4, w, LINE);
             TILE_LOAD(5, w + TILE_REGISTER, LINE);
+            look_ahead(ahead);
             if (first == 0 && 0 < end) {
                 TILE_LOAD(7, a, LINE);
                 TILE_DOT(0, 7, 4);
@@ -188,11 +205,13 @@ INLINE void row_of(const int count, const int first, const int end, struct tile_
                    const struct tile_pixels *p)
 {
     size_t w_half = conv_tiles_half_bytes(p->c_lines, p->r, ROW_TAPS);
+    struct ahead ahead = {p->ahead, p->ahead ? p->ahead + (size_t)count * p->x_pixel : NULL};
     for (int half = 0; half < 2; half++) {
         struct tile_output output = run->output;
         float *sums = run->sums[run->current];
-        row_quarter(count, first, end, p, half * HALF, p->w, sums, &output);
-        row_quarter(count, first, end, p, half * HALF, p->w + w_half, sums + HIGH, &output);
+        row_quarter(count, first, end, p, half * HALF, p->w, sums, &output, &ahead);
+        row_quarter(count, first, end, p, half * HALF, p->w + w_half, sums + HIGH, &output,
+                    &ahead);
         store_rest(&output);
         run->output = (struct tile_output){.sums = sums,
                                            .bias = p->bias,
@@ -236,6 +255,13 @@ static void row(struct tile_run *run, const struct tile_pixels *p)
         edge[p->count - 1](run, p, first, end);
 }
 
+static void spread(const void *tile, const uint8_t *argmax, void *out, size_t pixel, size_t row)
+{
+    char *const to[] = {(char *)out, (char *)out + pixel, (char *)out + row,
+                        (char *)out + row + pixel};
+    tile_spread(tile, argmax, to);
+}
+
 /* The bits of the channels first .. first+15*step (by step) that are below count. */
 static unsigned present(int first, int step, int count)
 {
@@ -270,5 +296,6 @@ void conv_gather_init__amx(struct conv_tile_kernels *k)
     k->row = row;
     k->flush = flush;
     k->end = end;
+    k->spread = spread;
     k->pack = pack;
 }

@@ -29,6 +29,8 @@ enum {
     ROW_PIXELS = 4,                     /* outputs of one call of `row` */
     ROW_TAPS = 3,                       /* columns of the filter that `row` wants */
     OUTER_TAPS = 3,                     /* likewise `outer_row` */
+    LINES_AHEAD = 11,                   /* of the input asked for at a time: in the 12 times that
+                                           `row` goes through a line of C, all that it reads anew */
     RUN_LINES = ROW_PIXELS * TILE_ROWS, /* of one set of sums */
     REGISTER_REALS = TILE_REGISTER / 4,
     CHANNELS = 32                       /* of a line, in bf16 */
@@ -94,6 +96,8 @@ struct tile_pixels {
     const struct tile_hit *rows;
     int row_count;
     const float *bias;
+    const char *ahead;      /* pixels of the input that later calls read, as many as count, to be
+                               brought into the second-level cache; NULL: none */
     int count;              /* pixels, 1 to 4 */
     char *y;                /* the first tile */
     size_t y_pixel;         /* bytes */
@@ -144,13 +148,16 @@ struct conv_tile_kernels {
      * dw_half][2 halves of C][16][16], 4 loads for 4 products. */
     void (*outer_tap)(const struct tile_outer *o, float *dw);
 
+    /* Four pixels of a gradient from the tile of a 2x2 max pool's: each number belongs to the pixel
+     * that argmax (32 images of 32 channels) says, the others have zeros there. They go to out,
+     * out + pixel, and the same behind out + row, bytes. */
+    void (*spread)(const void *tile, const uint8_t *argmax, void *out, size_t pixel, size_t row);
+
     /* The shapes that `outer` wants, of one tile; images past `images` count as zero. */
     void (*transpose)(const void *tile, int images, void *out); /* 32 channels of 32 images */
     void (*pair)(const void *tile, int images, void *out);      /* two halves of 16 pairs */
 
-    /* The pairs of four pixels from the tile of a 2x2 max pool's gradient: each number belongs to
-     * the pixel that argmax (32 images of 32 channels) says, the others have zeros there. They go
-     * to out, out + pixel, and the same behind out + row, bytes. */
+    /* The pairs of the four pixels that `spread` would make. */
     void (*pair_pooled)(const void *tile, const uint8_t *argmax, int images, void *out,
                         size_t pixel, size_t row);
 

@@ -16,8 +16,10 @@
  *          out[h][i/2][2j + i%2] = tile[i][tile_pair_channel(h, j)] for i < images, 0 for the
  *          other images; h < 2, j < 16: two tile registers, half of the channels each.
  *
- *      tile_pair_pooled(tile, argmax, images, out)      likewise, of four pixels
- *          out[place] = the pairs of tile where argmax[i][c] == place, and of 0 elsewhere; place < 4.
+ *      tile_spread(tile, argmax, out)                   a tile becomes four
+ *          out[place] = tile where argmax[i][c] == place, and 0 elsewhere; place < 4.
+ *
+ *      tile_pair_pooled(tile, argmax, images, out)      tile_pair of each of these four
  *
  *      line_weights(w, step, next, even, odd, out)      32 weights become a line of pairs
  *          out[2j] = bf16(w[j*step]) if bit j of `even` is set, out[2j+1] = bf16(w[next + j*step])

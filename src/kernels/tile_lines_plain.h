@@ -50,15 +50,23 @@ static inline void tile_pair(const void *tile, int images, void *out)
                 to[h][i / 2][2 * j + i % 2] = i < images ? from[i][tile_pair_channel(h, j)] : 0;
 }
 
+static inline void tile_spread(const void *tile, const uint8_t *argmax, char *const out[4])
+{
+    const uint16_t *from = tile;
+    for (int place = 0; place < 4; place++) {
+        uint16_t *to = (uint16_t *)(void *)out[place];
+        for (int i = 0; i < 32 * 32; i++)
+            to[i] = argmax[i] == place ? from[i] : 0;
+    }
+}
+
 static inline void tile_pair_pooled(const void *tile, const uint8_t *argmax, int images,
                                     char *const out[4])
 {
-    for (int place = 0; place < 4; place++) {
-        uint16_t taken[32][32];
-        for (int i = 0; i < 32 * 32; i++)
-            taken[i / 32][i % 32] = argmax[i] == place ? ((const uint16_t *)tile)[i] : 0;
-        tile_pair(taken, images, out[place]);
-    }
+    _Alignas(LINE) char taken[4][32 * 64];
+    tile_spread(tile, argmax, (char *const[]){taken[0], taken[1], taken[2], taken[3]});
+    for (int place = 0; place < 4; place++)
+        tile_pair(taken[place], images, out[place]);
 }
 
 static inline void line_weights(const float *w, size_t step, size_t next, unsigned even,

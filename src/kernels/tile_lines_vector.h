@@ -98,6 +98,15 @@ TILE_INLINE __m512i taken_at(__m512i line, __m512i argmax, int place)
     return _mm512_maskz_mov_epi16(here, line);
 }
 
+TILE_INLINE void tile_spread(const void *tile, const uint8_t *argmax, char *const out[4])
+{
+    for (int i = 0; i < 32; i++) {
+        __m512i line = tile_image(tile, i, 32), at = argmax_image(argmax, i);
+        TILE_UNROLL for (int place = 0; place < 4; place++)
+            _mm512_store_si512(out[place] + i * LINE, taken_at(line, at, place));
+    }
+}
+
 TILE_INLINE void tile_pair_pooled(const void *tile, const uint8_t *argmax, int images,
                                   char *const out[4])
 {

@@ -127,6 +127,7 @@ struct gather_job {
 struct gather_stage {
     const struct gather_job *j;
     struct tile_run *run;
+    int line_begin;             /* of the item */
     char *window;               /* forward with a pool: two rows of one line of `out` */
     char *room;                 /* backward-data behind a pool: the ring, */
     int spread;                 /* and the first row that has not been put into it */
@@ -164,6 +165,7 @@ struct gather_row {
     const float *bias;
     const struct tile_hit *hits;
     int hit_count;
+    const char *ahead;          /* the row of the input that the next one needs; NULL: it has it */
 };
 
 static void gather_pixels(const struct gather_row *g)
@@ -198,6 +200,7 @@ static void gather_fours(const struct gather_row *g)
         int rest = j->out.w - x;
         p.count = rest == 5 || rest == 6 ? 3 : min_int(rest, ROW_PIXELS);
         p.column = x - pad;
+        p.ahead = g->ahead && x + p.count <= j->in.w ? g->ahead + (size_t)x * g->x_pixel : NULL;
         j->b->kernels.tiles.row(g->run, &p);
     }
 }
@@ -206,14 +209,15 @@ static void gather_fours(const struct gather_row *g)
 static void spread_rows(struct gather_stage *g, int block, int last)
 {
     const struct gather_job *j = g->j;
-    const struct pool_shape pair = {.c = j->in.c, .h = 2, .w = j->in.w, .p = 1, .q = j->pool.w,
-                                    .window = 2, .stride = 2};
-    size_t pool_row = (size_t)(j->pool.w * j->in_lines) * TILE;
+    size_t pixel = (size_t)j->in_lines * TILE, row = (size_t)j->in.w * pixel;
     for (; g->spread <= last; g->spread += 2) {
-        size_t from = (size_t)(block * j->pool.h + g->spread / 2) * pool_row;
-        j->b->kernels.pointwise.maxpool_backward(
-            &pair, 0, 2, (const char *)j->pool.data + from, j->taken + from / precision_bytes(PRECISION_BF16),
-            false, g->room + (size_t)(g->spread % j->ring) * 2 * pool_row);
+        size_t from = (size_t)(block * j->pool.h + g->spread / 2) * (row / 2);
+        char *to = g->room + (size_t)(g->spread % j->ring) * row;
+        for (int x = 0; x < j->pool.w; x++, to += pixel)
+            for (int line = 0; line < j->in_lines; line++, from += TILE, to += TILE)
+                j->b->kernels.tiles.spread((const char *)j->pool.data + from,
+                                           j->taken + from / precision_bytes(PRECISION_BF16), to,
+                                           pixel, row);
     }
 }
 
@@ -233,12 +237,24 @@ static const char *input_of(struct gather_stage *g, int block, struct tile_hit *
     return g->room;
 }
 
+/* The row of the input behind the last that a row of the output takes, in this block or the next.
+ * With lines outside it has been here before. */
+static const char *row_ahead(const struct gather_stage *g, int block, int last)
+{
+    const struct gather_job *j = g->j;
+    int row = block * j->in.h + last + 1;
+    if (j->taken || j->lines_outside || row >= layout_blocks(j->n) * j->in.h)
+        return NULL;
+    return (const char *)j->in.data + (size_t)row * (size_t)(j->in.w * j->in_lines) * TILE;
+}
+
 static void gather_row(struct gather_stage *g, int block, int y, int line)
 {
     static const _Alignas(LINE) float no_bias[CHANNELS];
     const struct gather_job *j = g->j;
     struct tile_hit hits[FILTER_MAX];
     int hit_count = list_hits(j, y, j->s->r, j->in.h, hits);
+    int last = hit_count > 0 ? hits[hit_count - 1].at : 0;
     size_t x_pixel = (size_t)j->in_lines * TILE, y_pixel = (size_t)j->out_lines * TILE;
     size_t row = ((size_t)block * (size_t)j->out.h + (size_t)y) * (size_t)j->out.w;
     const struct gather_row r = {
@@ -254,6 +270,7 @@ static void gather_row(struct gather_stage *g, int block, int y, int line)
         .bias = j->bias ? j->bias + line * CHANNELS : no_bias,
         .hits = hits,
         .hit_count = hit_count,
+        .ahead = hit_count > 0 && line == g->line_begin ? row_ahead(g, block, last) : NULL,
     };
     if (j->by_row)
         gather_fours(&r);
@@ -301,6 +318,7 @@ static void gather_item(void *ctx, int item, int worker)
     s.window = (char *)(s.run + 1);
     s.room = j->rooms + (size_t)worker * ring_bytes(j->s, j->ring);
     s.spread = NOTHING;
+    s.line_begin = line_begin;
     j->b->kernels.tiles.begin(s.run, j->stream);
     if (j->lines_outside)
         for (int line = line_begin; line < line_end; line++)
