@@ -99,6 +99,8 @@ static void TIER(norm_sums)(const struct tiles *t, const void *vx, double *sums)
                 double *sum = sums + l * CB + h, *square = squares + l * CB + h;
                 struct SUMS(sums) s = SUMS(sums_begin)(sum, square);
                 for (int i = t->first; i < t->last; i++) {
+                    if (h == 0)
+                        v_ask_ahead(x + i * CB);
                     vec v = LOAD(x + i * CB + h);
                     SUMS(sums_add)(&s, v, v);
                 }
@@ -126,6 +128,7 @@ INLINE void forward_act(const struct tiles *t, const struct norm_fold *f, const 
                 struct fold_vecs c[PART / VEC];
                 folds_load(f, NULL, NULL, t->channels, l * CB + h, c);
                 for (int at = t->first * CB + h; at < t->last * CB + h; at += CB) {
+                    v_ask_ahead(x + at);
 #pragma GCC unroll 2
                     for (int k = 0; k < PART / VEC; k++) {
                         vec centred = v_sub(LOAD(x + at + k * VEC), c[k].mean);
@@ -187,11 +190,14 @@ INLINE void pool_forward_act(const struct tiles *t, const struct norm_fold *f, i
             for (int h = 0; h < CB; h += PART) {
                 struct fold_vecs c[PART / VEC];
                 folds_load(f, NULL, NULL, t->channels, l * CB + h, c);
-                for (int e = t->first * CB + h; e < t->last * CB + h; e += CB)
+                for (int e = t->first * CB + h; e < t->last * CB + h; e += CB) {
+                    for (int k = 0; k < 4; k++)
+                        v_ask_ahead(corner + e + at[k]);
 #pragma GCC unroll 2
                     for (int k = 0; k < PART; k += VEC)
                         pool_window(&c[k / VEC], corner + e + k, at, y + e + k,
                                     argmax ? argmax + e + k : NULL, act);
+                }
             }
         }
     }
@@ -224,6 +230,14 @@ INLINE vec gradient_of(const struct gradient *g, size_t at)
     return g->argmax ? maxpool_part(g->dy + at, g->argmax + at, g->taken) : LOAD(g->dy + at);
 }
 
+/* What a pool took comes by four times, so only the first pass over it goes to memory. */
+INLINE void ask_ahead(const MAP *x, const struct gradient *g, size_t at)
+{
+    v_ask_ahead(x);
+    if (!g->argmax)
+        v_ask_ahead(g->dy + at);
+}
+
 INLINE void backward_sums_act(const struct tiles *t, const struct norm_fold *f,
                               const struct pooled *pool, const MAP *x, const MAP *dy, MAP *dz,
                               double *sums, enum activation act)
@@ -239,6 +253,8 @@ INLINE void backward_sums_act(const struct tiles *t, const struct norm_fold *f,
                 double *sum = sums + l * CB + h, *product = products + l * CB + h;
                 struct SUMS(sums) s = SUMS(sums_begin)(sum, product);
                 for (int i = t->first; i < t->last; i++) {
+                    if (h == 0)
+                        ask_ahead(x + i * CB, &g, (size_t)(l * TILE + i * CB));
                     vec centred = v_sub(LOAD(x + i * CB + h), c.mean);
                     vec z = v_fma(centred, c.gain, c.bias);
                     vec d = ACT_BACK(act, c.inverse, z,
@@ -275,6 +291,7 @@ INLINE void backward_act(const struct tiles *t, const struct norm_fold *f,
                 struct fold_vecs c[PART / VEC];
                 folds_load(f, slope, offset, t->channels, l * CB + h, c);
                 for (int at = t->first * CB + h; at < t->last * CB + h; at += CB) {
+                    ask_ahead(x + at, &g, (size_t)(l * TILE + at));
 #pragma GCC unroll 2
                     for (int k = 0; k < PART / VEC; k++) {
                         vec centred = v_sub(LOAD(x + at + k * VEC), c[k].mean);

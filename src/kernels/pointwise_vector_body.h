@@ -35,8 +35,10 @@ INLINE void act_forward_of(double param, size_t count, const MAP *x, MAP *y,
 {
     assert(count % CB == 0);
     vec alpha = v_set((float)param), inverse = v_set((float)(1 / param));
-    for (size_t i = 0; i < count; i += VEC)
+    for (size_t i = 0; i < count; i += VEC) {
+        v_ask_ahead(x + i);
         STORE(y + i, ACT(act, alpha, inverse, LOAD(x + i)));
+    }
 }
 
 static void TIER(act_forward)(enum activation act, double param, size_t count, const void *x,
@@ -50,8 +52,11 @@ INLINE void act_backward_of(double param, size_t count, const MAP *x, const MAP 
 {
     assert(count % CB == 0);
     vec inverse = v_set((float)(1 / param));
-    for (size_t i = 0; i < count; i += VEC)
+    for (size_t i = 0; i < count; i += VEC) {
+        v_ask_ahead(x + i);
+        v_ask_ahead(dy + i);
         STORE(dx + i, ACT_BACK(act, inverse, LOAD(x + i), LOAD(dy + i)));
+    }
 }
 
 static void TIER(act_backward)(enum activation act, double param, size_t count, const void *x,
@@ -220,8 +225,11 @@ static void TIER(add)(size_t count, const void *va, const void *vb, void *vy)
     const MAP *a = va, *b = vb;
     MAP *y = vy;
     assert(count % CB == 0);
-    for (size_t i = 0; i < count; i += VEC)
+    for (size_t i = 0; i < count; i += VEC) {
+        v_ask_ahead(a + i);
+        v_ask_ahead(b + i);
         STORE(y + i, v_add(LOAD(a + i), LOAD(b + i)));
+    }
 }
 
 static void TIER(scale)(size_t count, double factor, const void *vx, void *vy)
