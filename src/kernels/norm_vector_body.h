@@ -190,14 +190,11 @@ INLINE void pool_forward_act(const struct tiles *t, const struct norm_fold *f, i
             for (int h = 0; h < CB; h += PART) {
                 struct fold_vecs c[PART / VEC];
                 folds_load(f, NULL, NULL, t->channels, l * CB + h, c);
-                for (int e = t->first * CB + h; e < t->last * CB + h; e += CB) {
-                    for (int k = 0; k < 4; k++)
-                        v_ask_ahead(corner + e + at[k]);
+                for (int e = t->first * CB + h; e < t->last * CB + h; e += CB)
 #pragma GCC unroll 2
                     for (int k = 0; k < PART; k += VEC)
                         pool_window(&c[k / VEC], corner + e + k, at, y + e + k,
                                     argmax ? argmax + e + k : NULL, act);
-                }
             }
         }
     }

@@ -168,6 +168,12 @@ struct gather_row {
     const char *ahead;          /* the row of the input that the next one needs; NULL: it has it */
 };
 
+static void ask_for(const char *at, size_t bytes)
+{
+    for (size_t i = 0; i < bytes; i += LINE)
+        __builtin_prefetch(at + i, 0, 2);
+}
+
 static void gather_pixels(const struct gather_row *g)
 {
     const struct gather_job *j = g->j;
@@ -179,6 +185,8 @@ static void gather_pixels(const struct gather_row *g)
         .bias = g->bias, .y = g->y,
     };
     for (int x = 0; x < j->out.w; x++, p.y += g->y_pixel) {
+        if (g->ahead && x < j->in.w)
+            ask_for(g->ahead + (size_t)x * g->x_pixel, g->x_pixel);
         p.column_count = list_hits(j, x, j->s->s, j->in.w, columns);
         j->b->kernels.tiles.pixel(g->run, &p);
     }
