@@ -137,10 +137,13 @@ struct pointwise_kernels {
     void (*cross_entropy)(const struct loss_step *s, const void *logits, const uint8_t *labels,
                           double *losses, uint8_t *hits, void *dlogits);
 
+    /* levels: A [4][256], what each byte of each channel becomes in a map; channels past c zero. */
+    void (*image_levels)(const struct image_store *store, void *levels);
+
     /* Row y of one block of x [32 images][c, h, w of the store]; views[images], images past them
-     * become zero. */
-    void (*load_images)(const struct image_store *store, int images,
-                        const struct image_view *views, int y, void *x);
+     * become zero. levels: as above. stream: past the caches. */
+    void (*load_images)(const struct image_store *store, const void *levels, int images,
+                        const struct image_view *views, int y, bool stream, void *x);
 
     /* As in backend.h, over count P. The constants are rounded to P once; every product and sum
      * is rounded (no FMA), so that all tiers agree to the bit. m may be NULL if momentum is 0. */

@@ -8,6 +8,8 @@ struct images_pass {
     int n;
     const struct image_store *store;
     const struct image_view *views;
+    const void *levels;
+    bool stream;
     char *x;
 };
 
@@ -18,8 +20,8 @@ static void images_item(void *ctx, int item, int worker)
     const struct image_store *s = p->store;
     int block = item / s->h, y = item % s->h;
     size_t row = layout_bytes(p->b->base.precision, 1, 1, s->w, s->c);
-    p->b->kernels.pointwise.load_images(s, cpu_block_images(p->n, block),
-                                        p->views + block * IMAGES, y,
+    p->b->kernels.pointwise.load_images(s, p->levels, cpu_block_images(p->n, block),
+                                        p->views + block * IMAGES, y, p->stream,
                                         p->x + (size_t)item * row);
 }
 
@@ -27,7 +29,10 @@ static void load_images(struct backend *base, int n, const struct image_store *s
                         const struct image_view *views, const struct map *x)
 {
     assert(x->c == store->c && x->h == store->h && x->w == store->w);
-    struct images_pass p = {cpu_of(base), n, store, views, x->data};
+    double levels[4][256]; /* the largest that an element of a map may be */
+    struct cpu_backend *b = cpu_of(base);
+    struct images_pass p = {b, n, store, views, levels, cpu_streams(b, n, x), x->data};
+    b->kernels.pointwise.image_levels(store, levels);
     cpu_parallel(p.b, layout_blocks(n) * store->h, images_item, &p);
 }
 
