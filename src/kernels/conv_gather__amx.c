@@ -13,8 +13,8 @@
  * An accumulator gets its taps in the order 0, 1, 2 whatever the number of pixels, so cutting a row
  * differently changes no bit. Rounding and storing the outputs of the call before is spread over
  * the loop, a few lines after each group of products: it runs while the multiplier works. So is
- * asking for inputs that come later: a register is loaded from sixteen lines in one go, too few at a
- * time for the processor to see in them where the next will be. */
+ * asking for inputs that come later: a register is loaded from sixteen lines in one go, too few
+ * for the processor to see in them where the next will be. */
 #include "kernels/conv_tiles.h"
 
 #include <assert.h>

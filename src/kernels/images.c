@@ -28,7 +28,8 @@ static inline void put_line(const void *from, size_t bytes, void *line)
     memset((char *)line + bytes, 0, LINE - bytes);
 }
 
-/* The same past the caches, for 8, 16 or 32 bytes. The input of a large batch is mostly padding, which would first be read. */
+/* The same past the caches, for 8, 16 or 32 bytes. The input of a large batch is mostly padding,
+ * which would first be read. */
 #ifdef __SSE2__
 static inline void stream_line(const void *from, size_t bytes, void *line)
 {

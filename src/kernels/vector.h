@@ -19,8 +19,8 @@
 
 INLINE void v_stream_end(void) { _mm_sfence(); }
 
-/* Asks for what a kernel that goes through memory in order reads a little later. Some processors look
- * ahead no further than a page of 4 KB, and then wait at each. It may lie behind the end. */
+/* Asks for what a kernel that goes through memory in order reads a little later. Some processors
+ * look ahead no further than a page of 4 KB, and then wait at each. It may lie behind the end. */
 INLINE void v_ask_ahead(const void *p)
 {
     enum { AHEAD = 8192 };

@@ -126,8 +126,8 @@ static struct buffer argmax_new(const struct subject *t)
                       precision_bytes(p));
 }
 
-/* Those up to a multiple of 8 have NaN in x and are computed in vain; the rest of the block must not
- * show what the workspace held. */
+/* Those up to a multiple of 8 have NaN in x and are computed in vain; the rest of the block must
+ * not show what the workspace held. */
 static void expect_finite_images(struct backend *b, const struct test_map *m)
 {
     for (int i = (m->n + 7) / 8 * 8; i < layout_blocks(m->n) * IMAGES; i++)

@@ -12,9 +12,10 @@
  *             beside the map, and with many weights it pays to let several maps pass by
  *
  * With a 2x2 max pool behind, forward goes by pairs of rows, which lie in the scratch of a thread
- * until they are pooled. Backward-data then reads rows that it spreads from the pool's gradient into
- * a room of its own, of so many rows as the filter reaches, one after the other in a ring; all rows
- * of the map, where lines of K stand outside. Such an item is one block, and has all lines of K.
+ * until they are pooled. Backward-data then reads rows that it spreads from the pool's gradient
+ * into a room of its own, of so many rows as the filter reaches, one after the other in a ring; all
+ * rows of the map, where lines of K stand outside. Such an item is one block, and has all lines of
+ * K.
  */
 #include "backend/cpu/conv_amx.h"
 
@@ -98,7 +99,6 @@ static size_t ring_bytes(const struct conv_shape *s, int rows)
 {
     return (size_t)(rows * s->q * amx_lines(s->k)) * TILE;
 }
-
 
 struct gather_job {
     struct cpu_backend *b;
@@ -229,7 +229,8 @@ static void spread_rows(struct gather_stage *g, int block, int last)
     }
 }
 
-/* The rows of a block that are read, and which of them a row of the output takes. */
+/* Where the rows begin that a row of the output reads: in the block, or in the ring, where they have
+ * other numbers. */
 static const char *input_of(struct gather_stage *g, int block, struct tile_hit *hits, int count)
 {
     const struct gather_job *j = g->j;
@@ -262,13 +263,16 @@ static void gather_row(struct gather_stage *g, int block, int y, int line)
     const struct gather_job *j = g->j;
     struct tile_hit hits[FILTER_MAX];
     int hit_count = list_hits(j, y, j->s->r, j->in.h, hits);
-    int last = hit_count > 0 ? hits[hit_count - 1].at : 0;
+    const char *ahead = NULL;
+    if (hit_count > 0 && line == g->line_begin)
+        ahead = row_ahead(g, block, hits[hit_count - 1].at);
+    const char *x = input_of(g, block, hits, hit_count);
     size_t x_pixel = (size_t)j->in_lines * TILE, y_pixel = (size_t)j->out_lines * TILE;
     size_t row = ((size_t)block * (size_t)j->out.h + (size_t)y) * (size_t)j->out.w;
     const struct gather_row r = {
         .j = j,
         .run = g->run,
-        .x = input_of(g, block, hits, hit_count),
+        .x = x,
         .y = j->pooled ? g->window + (size_t)(y % 2 * j->out.w) * TILE
                        : (char *)j->out.data + row * y_pixel + (size_t)line * TILE,
         .x_row = (size_t)j->in.w * x_pixel,
@@ -278,7 +282,7 @@ static void gather_row(struct gather_stage *g, int block, int y, int line)
         .bias = j->bias ? j->bias + line * CHANNELS : no_bias,
         .hits = hits,
         .hit_count = hit_count,
-        .ahead = hit_count > 0 && line == g->line_begin ? row_ahead(g, block, last) : NULL,
+        .ahead = ahead,
     };
     if (j->by_row)
         gather_fours(&r);
@@ -324,7 +328,7 @@ static void gather_item(void *ctx, int item, int worker)
     int line_end = j->out_lines * (line_part + 1) / j->line_parts;
     int block_end = min_int(block + j->blocks, layout_blocks(j->n));
     s.window = (char *)(s.run + 1);
-    s.room = j->rooms + (size_t)worker * ring_bytes(j->s, j->ring);
+    s.room = j->rooms ? j->rooms + (size_t)worker * ring_bytes(j->s, j->ring) : NULL;
     s.spread = NOTHING;
     s.line_begin = line_begin;
     j->b->kernels.tiles.begin(s.run, j->stream);

@@ -46,8 +46,8 @@ struct weights_job {
     bool by_row;                /* three columns of the filter at once */
     struct cut cut;
     int c_parts, k_parts;
-    float *sum[LANES];          /* [c_parts][k_parts] parts: the sum of the lanes from this one on,
-                                   cut.lanes of them; NULL for others, and if these have no images */
+    float *sum[LANES];          /* [c_parts][k_parts] parts: the sum of the cut.lanes lanes from
+                                   this one on; NULL for others, and if these have no images */
     int lanes[LANES];           /* whose sums there are */
     char *room;                 /* worker_bytes for each worker */
     float *dw;
@@ -96,8 +96,8 @@ static size_t part_reals(const struct conv_shape *s, struct cut c)
 }
 
 /* About how many cycles an item takes, by figures from one processor with tile registers: a product
- * of two tiles with its loads, bringing a tile into shape, and reading and writing a KB of sums that
- * stay in the second-level cache, or do not. */
+ * of two tiles with its loads, bringing a tile into shape, and reading and writing a KB of sums
+ * that stay in the second-level cache, or do not. */
 static double item_cycles(int blocks, const struct conv_shape *s, struct chunk chunk, struct cut c)
 {
     enum { PRODUCT = 85, SHAPE = 330, NEAR = 40, FAR = 130, NEAR_KB = 600 };
@@ -251,7 +251,8 @@ static struct tile_outer outer_of(const struct weights_part *p, int half, int r)
         .x = p->turned, .dy = p->pairs,
         .x_block = (size_t)(p->x_end - p->x_begin) * (size_t)s->w * TILE,
         .x_row = (size_t)(s->stride * s->w) * TILE, .x_pixel = (size_t)s->stride * TILE,
-        .dy_block = pair_bytes(s, rows, p->k_end - p->k_begin), .dy_row = (size_t)s->q * TILE, .dy_pixel = TILE,
+        .dy_block = pair_bytes(s, rows, p->k_end - p->k_begin),
+        .dy_row = (size_t)s->q * TILE, .dy_pixel = TILE,
         .blocks = p->blocks, .rows = y.end - y.begin, .pixels = s->q,
         .x_width = s->w, .column = -s->pad,
         .dy_half = TILE_REGISTER, .dw_half = (size_t)conv_taps(s) * TAP_REALS, .add = p->add,
