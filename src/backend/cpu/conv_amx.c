@@ -229,8 +229,8 @@ static void spread_rows(struct gather_stage *g, int block, int last)
     }
 }
 
-/* Where the rows begin that a row of the output reads: in the block, or in the ring, where they have
- * other numbers. */
+/* Where the rows begin that a row of the output reads: in the block, or in the ring, where they
+ * have other numbers. */
 static const char *input_of(struct gather_stage *g, int block, struct tile_hit *hits, int count)
 {
     const struct gather_job *j = g->j;
