@@ -259,8 +259,8 @@ static void test_amx__threads_do_not_change_a_bit(void **state)
     }
 }
 
-/* Four pixels at once, or one by one, in a map of `width` columns: the same bits. `column` is where
- * the first tap of the first pixel falls. */
+/* Four pixels at once, or one by one and stored past the caches, in a map of `width` columns: the
+ * same bits. `column` is where the first tap of the first pixel falls. */
 static void check_row(int count, int width, int column)
 {
     enum { LINES = 3, ROWS = 3, HALF = LINES * ROWS * 3 * TILE_REGISTER };
@@ -284,6 +284,8 @@ static void check_row(int count, int width, int column)
         .y = (char *)y[0][0][1], .y_pixel = sizeof y[0][0],
     };
     kernels.row(&run, &four);
+    kernels.end(&run);
+    kernels.begin(&run, true);
     for (int i = 0; i < count; i++) {
         struct tile_hit columns[3];
         int hits = 0;
@@ -301,14 +303,26 @@ static void check_row(int count, int width, int column)
     assert_memory_equal(y[0], y[1], sizeof y[0]);
 }
 
-static void test_amx__a_row_is_its_pixels(void **state)
+static void check_rows(void)
 {
-    (void)state;
-    tile_kernels_plain(&kernels);
     for (int count = 1; count <= ROW_PIXELS; count++)
         for (int width = 1; width <= 9; width += 2)
             for (int column = -3; column <= width; column++)
                 check_row(count, width, column);
+}
+
+static void test_amx__a_row_is_its_pixels(void **state)
+{
+    (void)state;
+    tile_kernels_plain(&kernels);
+    check_rows();
+}
+
+static void test_amx__a_row_is_its_pixels_as_built(void **state)
+{
+    (void)state;
+    take_built_kernels();
+    check_rows();
 }
 
 /* What is emulated multiplies exactly as the plain registers do, so the two builds of a kernel
@@ -338,6 +352,7 @@ int main(void)
         cmocka_unit_test(test_amx__as_built_matches_naive),
         cmocka_unit_test(test_amx__threads_do_not_change_a_bit),
         cmocka_unit_test(test_amx__a_row_is_its_pixels),
+        cmocka_unit_test(test_amx__a_row_is_its_pixels_as_built),
         cmocka_unit_test(test_amx__plain_and_built_agree_in_every_bit),
     };
     return cmocka_run_group_tests(tests, make_cases, free_cases);

@@ -118,7 +118,8 @@ static struct cut choose_cut(const struct cpu_backend *b, int n, const struct co
     struct cut best = {0};
     double least = 0;
     int all_c = amx_lines(s->c), all_k = amx_lines(s->k), unused[LANES];
-    int lanes = conv_lanes(n, unused);
+    int lanes = conv_lanes(n, unused), blocks = layout_blocks(n);
+    struct chunk chunk = cut_chunk(n, s);
     for (int each = 1; each <= LANES; each *= 2)
         for (int c = 1; c < 2 * all_c; c *= 2)
             for (int k = 1; k < 2 * all_k; k *= 2) {
@@ -126,7 +127,7 @@ static struct cut choose_cut(const struct cpu_backend *b, int n, const struct co
                 int items = parts_of(all_c, cut.c_lines) * parts_of(all_k, cut.k_lines) *
                             parts_of(lanes, each);
                 double time = (parts_of(items, b->base.threads) + UNEVEN) *
-                              item_cycles(layout_blocks(n), s, cut_chunk(n, s), cut);
+                              item_cycles(blocks, s, chunk, cut);
                 if (best.lanes == 0 || time < least) {
                     least = time;
                     best = cut;
