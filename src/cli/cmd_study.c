@@ -21,6 +21,7 @@
 
 struct args {
     int scale;                   /* enum study_scale */
+    int seeds;
     int jobs;
     bool list;
 };
@@ -28,6 +29,8 @@ struct args {
 static const struct option_def options[] = {
     {"scale", OPTION_CHOICE, offsetof(struct args, scale), "tiny", 0, 0, "tiny|small|paper", NULL,
      "study", "tiny: minutes on two cores; small: an hour; paper: as published", NULL},
+    {"seeds", OPTION_INT, offsetof(struct args, seeds), "0", 0, STUDY_SEEDS_MOST, NULL, NULL,
+     "study", "runs of each configuration; 0: the scale's number. More later only adds", NULL},
     {"jobs", OPTION_INT, offsetof(struct args, jobs), "1", 1, 1024, NULL, "processes", "study",
      "runs at a time; the threads are shared out to them", NULL},
     {"list", OPTION_FLAG, offsetof(struct args, list), "no", 0, 0, NULL, NULL, "study",
@@ -322,7 +325,8 @@ static int run(struct invocation *inv, struct err *e)
     if (!inv->common.dry_run &&
         load_images_for_training(&base, &images, steps_down, sizeof steps_down, e))
         goto out;
-    if (study_plan_init(&plan, s, scale, &base, inv->common.dry_run ? NULL : &images, e))
+    if (study_plan_init(&plan, s, scale, args->seeds, &base,
+                        inv->common.dry_run ? NULL : &images, e))
         goto out;
     sweep_plan_folder(plan.sweep, study_scale_name(scale), dir, sizeof dir);
     if (*inv->common.out)
@@ -339,6 +343,7 @@ static const char *const examples[] = {
     "kiln study --list", "what can be asked",
     "kiln study lr-batch --jobs 2", "a few minutes; prediction, runs, verdicts, and a report",
     "kiln study lr-batch --scale small --out lr-batch", "an hour on CIFAR-10; again: goes on",
+    "kiln study lr-batch --scale small --out lr-batch --seeds 6", "narrower intervals: three more",
     "kiln study lr-batch --scale paper --dry-run", "runs, predictions and time, nothing trained",
     NULL,
 };

@@ -14,13 +14,12 @@
 #include "studies/series.h"
 #include "studies/study.h"
 
-enum { SEEDS = 8 };
+enum { SEEDS = STUDY_SEEDS_MOST };
 
 static const double unknown = (double)NAN;
 
 /* What differs between the scales. */
 struct scale {
-    int seeds;
     const char *images, *epochs, *fast_epochs; /* of the edge; with momentum learning is faster */
     const char *small_batch, *small_epochs;
     const char *budget, *small_budget;   /* probes may cost so many times the training */
@@ -29,9 +28,9 @@ struct scale {
 };
 
 static const struct scale scales[STUDY_SCALES] = {
-    [STUDY_TINY] = {2, "256", "500", "200", "16", "40", "2", "20", 20, "10"},
-    [STUDY_SMALL] = {3, "2000", "1200", "400", "16", "30", "4", "30", 20, "4"},
-    [STUDY_PAPER] = {5, "5000", "4000", "1500", "32", "100", "4", "30", 20, "0.5"},
+    [STUDY_TINY] = {"256", "500", "200", "16", "40", "2", "20", 20, "10"},
+    [STUDY_SMALL] = {"2000", "1200", "400", "16", "30", "4", "30", 20, "4"},
+    [STUDY_PAPER] = {"5000", "4000", "1500", "32", "100", "4", "30", 20, "0.5"},
 };
 
 /* The optimisers at the edge. */
@@ -59,7 +58,7 @@ static int plan_edge(struct study_plan *p, const struct scale *s, struct err *e)
         bool mini = i == EDGES, fast = edge->at_1.momentum > 0;
         char lr[32];
         snprintf(lr, sizeof lr, "%.6g", theory_stability_limit(&edge->at_1) / s->limit);
-        if (study_trials(p, s->seeds, mini ? MINI : edge->label,
+        if (study_trials(p, mini ? MINI : edge->label,
                          (const char *[]){
                              "net", "edge", "width", "1", "train_count", s->images,
                              "batch", mini ? s->small_batch : s->images,
@@ -79,7 +78,7 @@ static int plan_edge(struct study_plan *p, const struct scale *s, struct err *e)
 static int plan_stress(struct study_plan *p, const struct scale *s, struct err *e)
 {
     for (int bare = 0; bare < 2; bare++)
-        if (study_trials(p, s->seeds, bare ? BARE : NORMED,
+        if (study_trials(p, bare ? BARE : NORMED,
                          (const char *[]){
                              "net", bare ? "unbranched-bare" : "unbranched",
                              "schedule", "exponential", "knots", "", "lr", "0.005",
@@ -449,6 +448,7 @@ const struct study study_curvature = {
         [STUDY_PAPER] = (const char *const[]){
             SHARED, "epochs", "25", "probe_images", "5120", "probe_iterations", "40", NULL},
     },
+    .seeds = {2, 3, 5},
     .keep = KEEP_NONE,
     .plan = plan,
     .analyse = analyse,

@@ -111,7 +111,8 @@ static void add_disagreements(json_t *o, const struct study *study)
     json_object_set_new(o, "disagreements", list);
 }
 
-/* The command that made the directory, as a shell would take it. */
+/* The command that made the directory what it is (the last that added runs), as a shell would take
+ * it. */
 static json_t *command_json(const char *dir, struct err *e)
 {
     struct sweepdir s;
@@ -121,7 +122,11 @@ static json_t *command_json(const char *dir, struct err *e)
     if (sweepdir_read(&s, dir, e))
         return NULL;
     FILE *out = open_memstream(&text, &bytes);
-    json_array_foreach(json_object_get(s.file, "argv"), i, word) {
+    const json_t *extended = json_object_get(s.file, "extended");
+    const json_t *argv = json_array_size(extended)
+                             ? json_array_get(extended, json_array_size(extended) - 1)
+                             : json_object_get(s.file, "argv");
+    json_array_foreach(argv, i, word) {
         const char *w = json_string_value(word);
         const char *slash = i == 0 && w ? strrchr(w, '/') : NULL;
         w = !w ? "" : slash ? slash + 1 : w;

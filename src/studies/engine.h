@@ -4,10 +4,12 @@
 
 #include "studies/study.h"
 
-/* Begins a plan over a resolved base (its images may be NULL) and lets the study fill it. The
- * caller ends it with study_plan_release, also after a failure. */
+/* Begins a plan over a resolved base (its images may be NULL) and lets the study fill it, with
+ * `seeds` repetitions (0: as many as the study has at this scale). The caller ends it with
+ * study_plan_release, also after a failure. */
 int study_plan_init(struct study_plan *p, const struct study *study, enum study_scale scale,
-                    const struct config *base, const struct images *images, struct err *e);
+                    int seeds, const struct config *base, const struct images *images,
+                    struct err *e);
 void study_plan_release(struct study_plan *p);
 
 /* The prediction as prediction.json has it, but for when it was written. New reference. */

@@ -18,10 +18,10 @@
 #include "probes/theory.h"
 
 const struct forgetting_scale forgetting_scales[STUDY_SCALES] = {
-    [STUDY_TINY] = {2, 4096, {32, 128}, {1, 4, 16}, {0.25, 1, 4, 16}, {0.25, 1}},
-    [STUDY_SMALL] = {2, 24000, {128, 512}, {1, 2, 4, 8, 16}, {0.5, 1, 2, 4, 8, 16},
+    [STUDY_TINY] = {4096, {32, 128}, {1, 4, 16}, {0.25, 1, 4, 16}, {0.25, 1}},
+    [STUDY_SMALL] = {24000, {128, 512}, {1, 2, 4, 8, 16}, {0.5, 1, 2, 4, 8, 16},
                      {0.125, 0.25, 0.5, 1}},
-    [STUDY_PAPER] = {5, 45000, {128, 512}, {1, 2, 4, 8, 16}, {0.5, 1, 2, 4, 8, 16},
+    [STUDY_PAPER] = {45000, {128, 512}, {1, 2, 4, 8, 16}, {0.5, 1, 2, 4, 8, 16},
                      {0.125, 0.25, 0.5, 1}},
 };
 
@@ -64,7 +64,7 @@ static int plan_corner(struct study_plan *p, enum corner corner, double factor, 
     struct numbers n;
     fill(&n, p, whole ? 1 : 0.5, s->batches[0], factor, corner == HALF_STEPS ? 2 : 1);
     forgetting_corner(corner, factor, label);
-    return study_trials(p, s->seeds, label,
+    return study_trials(p, label,
                         (const char *[]){"train_count", n.count, "batch", n.batch, "lr", n.lr,
                                          "epochs", n.epochs, "eval_every", n.every,
                                          "crop", augmented ? "4" : "0",
@@ -81,7 +81,7 @@ static int plan_fraction(struct study_plan *p, double fraction, int batch, doubl
     struct numbers n;
     fill(&n, p, fraction, batch, factor, 1);
     forgetting_fraction(fraction, batch, factor, label);
-    return study_trials(p, s->seeds, label,
+    return study_trials(p, label,
                         (const char *[]){"train_count", n.count, "batch", n.batch, "lr", n.lr,
                                          "eval_every", n.every, NULL}, e);
 }
@@ -255,6 +255,7 @@ const struct study study_forgetting = {
         [STUDY_PAPER] = (const char *const[]){
             SHARED, "epochs", "36", "validation", "5000", "probe_images", "2048", NULL},
     },
+    .seeds = {2, 2, 5},
     .keep = KEEP_NONE,
     .plan = plan,
     .analyse = forgetting_analyse,

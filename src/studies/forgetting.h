@@ -8,7 +8,7 @@ enum { FORGETTING_FACTORS = 6, FORGETTING_FRACTIONS = 4, FORGETTING_BATCHES = 2 
 
 /* What differs between the scales; lists end with 0. */
 struct forgetting_scale {
-    int seeds, images, batches[FORGETTING_BATCHES + 1];
+    int images, batches[FORGETTING_BATCHES + 1];
     double factors[FORGETTING_FACTORS + 1];   /* of the square: lr = 0.1 factor */
     double sweep[FORGETTING_FACTORS + 1];     /* of the sweep over fractions */
     double fractions[FORGETTING_FRACTIONS + 1];

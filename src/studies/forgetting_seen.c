@@ -8,7 +8,7 @@
 #include "studies/forgetting.h"
 #include "studies/series.h"
 
-enum { SEEDS = 8, AGES = 32 };
+enum { SEEDS = STUDY_SEEDS_MOST, AGES = 32 };
 
 static const double unknown = (double)NAN;
 

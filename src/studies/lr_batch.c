@@ -16,20 +16,20 @@
 static const double UNIT_RATE = 0.1; /* learning rate of factor 1, as in the notes */
 static const double WINDOW = 2;      /* octaves on either side of the best that the fit looks at */
 
-enum { BATCHES = 5, FACTORS = 11, SEEDS = 8, CELLS = 64 };
+enum { BATCHES = 5, FACTORS = 11, SEEDS = STUDY_SEEDS_MOST, CELLS = 64 };
 
 /* Factors go from `first` (for the first batch) up by equal steps of 2^step; for each further batch
  * the whole grid is moved up by 2^shift (down to a whole octave), towards where its optimum is
  * expected. All are powers of the root of 2, so that cells of equal lr or lr / batch exist. */
 struct grid {
-    int seeds, batches[BATCHES + 1], factors;
+    int batches[BATCHES + 1], factors;
     double first, step, shift;
 };
 
 static const struct grid grids[STUDY_SCALES] = {
-    [STUDY_TINY] = {2, {16, 64, 256}, 5, 0.125, 2, 0},
-    [STUDY_SMALL] = {3, {64, 128, 256, 512, 1024}, 6, 0.5, 1, 0.5},
-    [STUDY_PAPER] = {5, {128, 256, 512, 1024}, 11, 0.5, 0.5, 0},
+    [STUDY_TINY] = {{16, 64, 256}, 5, 0.125, 2, 0},
+    [STUDY_SMALL] = {{64, 128, 256, 512, 1024}, 6, 0.5, 1, 0.5},
+    [STUDY_PAPER] = {{128, 256, 512, 1024}, 11, 0.5, 0.5, 0},
 };
 
 static const char at_edge[] = "an optimum lies at the edge of its grid or cannot be fitted";
@@ -138,7 +138,7 @@ static int plan(struct study_plan *p, struct err *e)
             label_of(g->batches[b], factor, label);
             snprintf(batch, sizeof batch, "%d", g->batches[b]);
             snprintf(lr, sizeof lr, "%.6g", UNIT_RATE * factor);
-            if (study_trials(p, g->seeds, label,
+            if (study_trials(p, label,
                              (const char *[]){"batch", batch, "lr", lr, NULL}, e))
                 return -1;
         }
@@ -184,7 +184,7 @@ static void read_batch(struct analysis *a, int b, json_t *by_rate, json_t *by_ra
     for (int i = 0; i < g->factors; i++) {
         double loss[CELLS], factor = factor_of(g, b, i);
         size_t n = losses_of(a, g->batches[b], factor, loss);
-        lost += (size_t)g->seeds - n;
+        lost += (size_t)a->r->plan->seeds - n;
         for (size_t k = 0; k < n; k++)
             fit_add(&a->curves[b], log2(factor), loss[k]);
         const struct study_seen seen = study_mean(loss, n);
@@ -356,7 +356,7 @@ static int conclude_noise(struct analysis *a, const struct fit_slope *slope, str
 static size_t differences(const struct analysis *a, bool scaled, double *mean)
 {
     size_t count[SEEDS] = {0};
-    for (int s = 0; s < a->grid->seeds; s++)
+    for (int s = 0; s < a->r->plan->seeds; s++)
         mean[s] = 0;
     for (size_t b = 0; b + 1 < a->batches; b++) {
         double k = (double)a->grid->batches[b + 1] / a->grid->batches[b];
@@ -364,7 +364,7 @@ static size_t differences(const struct analysis *a, bool scaled, double *mean)
             double one[CELLS], other[CELLS], factor = factor_of(a->grid, (int)b, i);
             size_t n = losses_of(a, a->grid->batches[b], factor, one);
             size_t m = losses_of(a, a->grid->batches[b + 1], scaled ? k * factor : factor, other);
-            if (n != (size_t)a->grid->seeds || m != n)
+            if (n != (size_t)a->r->plan->seeds || m != n)
                 continue;
             for (size_t s = 0; s < n; s++) {
                 mean[s] += fabs(one[s] - other[s]);
@@ -372,7 +372,7 @@ static size_t differences(const struct analysis *a, bool scaled, double *mean)
             }
         }
     }
-    for (int s = 0; s < a->grid->seeds; s++)
+    for (int s = 0; s < a->r->plan->seeds; s++)
         mean[s] /= (double)count[s];
     return count[0];
 }
@@ -381,17 +381,17 @@ static void conclude_iso(const struct analysis *a)
 {
     double scaled[SEEDS], same[SEEDS], ratio[SEEDS];
     size_t pairs = differences(a, true, scaled), others = differences(a, false, same);
-    for (int s = 0; s < a->grid->seeds; s++)
+    for (int s = 0; s < a->r->plan->seeds; s++)
         ratio[s] = scaled[s] / same[s];
-    struct study_seen seen = study_mean(ratio, (size_t)a->grid->seeds);
+    struct study_seen seen = study_mean(ratio, (size_t)a->r->plan->seeds);
     if (!pairs || !others)
         seen.doubt = "no two neighbouring batch sizes have a learning rate in common";
     seen.what = seen.doubt
                     ? "There is nothing to compare."
                     : study_text(a->r, "Losses differ by %.4f at equal lr / batch (%zu pairs) and "
                                        "by %.4f at equal lr (%zu pairs).",
-                                 stats_mean(scaled, (size_t)a->grid->seeds), pairs,
-                                 stats_mean(same, (size_t)a->grid->seeds), others);
+                                 stats_mean(scaled, (size_t)a->r->plan->seeds), pairs,
+                                 stats_mean(same, (size_t)a->r->plan->seeds), others);
     study_conclude(a->r, "iso", &seen);
 }
 
@@ -400,14 +400,14 @@ static size_t curvatures(const struct analysis *a, size_t b, double *c2)
 {
     size_t count = 0;
     const struct fit_curve *c = &a->curves[b];
-    for (int s = 0; s < a->grid->seeds; s++) {
+    for (int s = 0; s < a->r->plan->seeds; s++) {
         double x[FACTORS], y[FACTORS], loss[CELLS];
         struct stats_parabola fit;
         size_t n = 0;
         for (int i = 0; i < a->grid->factors; i++) {
             double at = log2(factor_of(a->grid, (int)b, i));
             size_t have = losses_of(a, a->grid->batches[b], exp2(at), loss);
-            if (at < c->from || at > c->to || have != (size_t)a->grid->seeds)
+            if (at < c->from || at > c->to || have != (size_t)a->r->plan->seeds)
                 continue;
             x[n] = at;
             y[n++] = loss[s];
@@ -528,6 +528,7 @@ const struct study study_lr_batch = {
         [STUDY_PAPER] = (const char *const[]){"eval_every", "5", "probes", "noise_scale",
                                                 "probe_images", "128", NULL},
     },
+    .seeds = {2, 3, 5},
     .keep = KEEP_NONE,
     .plan = plan,
     .analyse = analyse,

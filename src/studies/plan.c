@@ -67,7 +67,7 @@ void study_predict(struct study_plan *p, const struct study_claim *claim)
     json_array_append_new(p->claims, o);
 }
 
-int study_trials(struct study_plan *p, int seeds, const char *label, const char *const *pairs,
+int study_repeat(struct study_plan *p, int seeds, const char *label, const char *const *pairs,
                  struct err *e)
 {
     const char *with[64];
@@ -95,10 +95,18 @@ int study_trials(struct study_plan *p, int seeds, const char *label, const char 
     return 0;
 }
 
+int study_trials(struct study_plan *p, const char *label, const char *const *pairs, struct err *e)
+{
+    return study_repeat(p, p->seeds, label, pairs, e);
+}
+
 int study_plan_init(struct study_plan *p, const struct study *study, enum study_scale scale,
-                    const struct config *base, const struct images *images, struct err *e)
+                    int seeds, const struct config *base, const struct images *images,
+                    struct err *e)
 {
     *p = (struct study_plan){.study = study, .scale = scale, .images = images};
+    p->seeds = seeds ? seeds : study->seeds[scale];
+    assert(p->seeds > 0 && p->seeds <= STUDY_SEEDS_MOST);
     p->claims = json_array();
     p->groups = json_object();
     p->sweep = xcalloc(1, sizeof *p->sweep);

@@ -13,7 +13,7 @@
 #include "studies/study.h"
 #include "studies/workers.h"
 
-enum { SIZES = 8, SEEDS = 8, REPETITIONS = 16, WORKERS = 12 };
+enum { SIZES = 8, SEEDS = STUDY_SEEDS_MOST, REPETITIONS = 16, WORKERS = 12 };
 
 /* How a batch is trained. */
 enum mode { GRADUAL, ABRUPT, STEPS, MODES };
@@ -21,7 +21,6 @@ static const char *const mode_names[MODES] = {"equal epochs, warm-up", "equal ep
                                               "equal steps, warm-up"};
 
 struct setup {
-    int seeds;
     double rate;                 /* of the smallest batch */
     int sizes[SIZES];            /* k of the linear rule, ascending, 0-ended; the first is 1 */
     int small;                   /* k at which nothing should be lost yet */
@@ -30,9 +29,9 @@ struct setup {
 };
 
 static const struct setup setups[STUDY_SCALES] = {
-    [STUDY_TINY] = {2, 0.1, {1, 2, 4, 16}, 2, 4, {4, 16}},
-    [STUDY_SMALL] = {3, 0.1, {1, 2, 4, 8, 16, 32}, 4, 8, {4, 16}},
-    [STUDY_PAPER] = {5, 0.1, {1, 2, 4, 8, 16, 32, 64}, 8, 16, {4, 16}},
+    [STUDY_TINY] = {0.1, {1, 2, 4, 16}, 2, 4, {4, 16}},
+    [STUDY_SMALL] = {0.1, {1, 2, 4, 8, 16, 32}, 4, 8, {4, 16}},
+    [STUDY_PAPER] = {0.1, {1, 2, 4, 8, 16, 32, 64}, 8, 16, {4, 16}},
 };
 
 static int last_of(const int *list)
@@ -119,7 +118,7 @@ static int add_runs(struct study_plan *p, const struct setup *u, enum mode mode,
     snprintf(lr, sizeof lr, "%.6g", k * u->rate);
     snprintf(epochs, sizeof epochs, "%.9g", base->epochs * (mode == STEPS ? k : 1));
     snprintf(knots, sizeof knots, "0:1/%d, 20%%:1, 100%%:0", mode == ABRUPT ? 1 : k);
-    return study_trials(p, u->seeds, label,
+    return study_trials(p, label,
                         (const char *[]){"batch", batch, "lr", lr, "knots", knots, "epochs", epochs,
                                          NULL}, e);
 }
@@ -404,6 +403,7 @@ const struct study study_scaling = {
             "schedule_origin", "0", "keep_best", "no", NULL},
         [STUDY_PAPER] = (const char *const[]){"schedule_origin", "0", "keep_best", "no", NULL},
     },
+    .seeds = {2, 3, 5},
     .keep = KEEP_NONE,
     .plan = plan,
     .measurements = measurements,

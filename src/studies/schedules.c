@@ -14,7 +14,7 @@
 #include "base/arena.h"
 #include "studies/study.h"
 
-enum { SHAPES = 5, VARIANTS = 3, SEEDS = 8, EPOCHS = 64 };
+enum { SHAPES = 5, VARIANTS = 3, SEEDS = STUDY_SEEDS_MOST, EPOCHS = 64 };
 
 struct rate_shape {
     const char *name;
@@ -44,7 +44,6 @@ static const struct variant variants[VARIANTS] = {
 enum { WITH_NORM, FROZEN, BARE };
 
 struct setup {
-    int seeds;
     double rate;                 /* peak of the shapes; the higher one is four times as high */
     const char *ramp_epochs, *ramp_batch, *freeze; /* epoch from which statistics are frozen */
     double break_low, break_high; /* where the net without batch norm is to break */
@@ -53,9 +52,9 @@ static const double RAMP_START = 0.005;
 static const double HIGH = 4;
 
 static const struct setup setups[STUDY_SCALES] = {
-    [STUDY_TINY] = {3, 0.2, "22", "128", "4", 0.08, 1.28},
-    [STUDY_SMALL] = {3, 0.4, "25", "256", "4", 0.08, 1.28},
-    [STUDY_PAPER] = {5, 0.4, "25", "512", "4", 0.113, 0.453},
+    [STUDY_TINY] = {0.2, "22", "128", "4", 0.08, 1.28},
+    [STUDY_SMALL] = {0.4, "25", "256", "4", 0.08, 1.28},
+    [STUDY_PAPER] = {0.4, "25", "512", "4", 0.113, 0.453},
 };
 
 static void shape_label(int shape, double rate, char label[64])
@@ -154,7 +153,7 @@ static int plan_shapes(struct study_plan *p, const struct setup *u, struct err *
             shape_label(i, rate, label);
             snprintf(lr, sizeof lr, "%.6g", rate);
             memcpy(pairs + 2, shapes[i].pairs, sizeof shapes[i].pairs);
-            if (study_trials(p, u->seeds, label, pairs, e))
+            if (study_trials(p, label, pairs, e))
                 return -1;
         }
     }
@@ -172,7 +171,7 @@ static int plan_stress(struct study_plan *p, const struct setup *u, struct err *
             "epochs", u->ramp_epochs, "batch", u->ramp_batch, "weight_decay", "0.0001", "cutout",
             "0", "eval_every", "-1", "freeze_statistics", variants[i].freezes ? u->freeze : "-1",
             NULL};
-        if (study_trials(p, u->seeds, variants[i].name, pairs, e))
+        if (study_trials(p, variants[i].name, pairs, e))
             return -1;
     }
     return 0;
@@ -545,6 +544,7 @@ const struct study study_schedules = {
             "0", "keep_best", "no", NULL},
         [STUDY_PAPER] = (const char *const[]){"keep_best", "no", NULL},
     },
+    .seeds = {3, 3, 5},
     .keep = KEEP_NONE,
     .plan = plan,
     .analyse = analyse,

@@ -42,10 +42,14 @@ struct study_claim {
     bool aside;               /* reported, but does not count for the study's verdict */
 };
 
+/* The most repetitions that a study has room for. */
+enum { STUDY_SEEDS_MOST = 16 };
+
 /* What a study fills before its runs. */
 struct study_plan {
     const struct study *study;
     enum study_scale scale;
+    int seeds;                  /* repetitions of each configuration: 1 ... STUDY_SEEDS_MOST */
     struct sweep_plan *sweep;   /* has its base; the study adds trials */
     const struct images *images; /* of the base; NULL in a dry run */
     json_t *claims;             /* the prediction in the making */
@@ -54,10 +58,13 @@ struct study_plan {
 
 void study_predict(struct study_plan *p, const struct study_claim *claim);
 
-/* Adds a trial for each of `seeds` seeds, counted up from the base's, under one label: trials of
+/* Adds a trial for each of the plan's seeds, counted up from the base's, under one label: trials of
  * one label are repetitions of each other (study_group in results.h finds them). `pairs` as in
  * sweep_plan_add. A configuration may be asked for under several labels: it is run once. */
-int study_trials(struct study_plan *p, int seeds, const char *label, const char *const *pairs,
+int study_trials(struct study_plan *p, const char *label, const char *const *pairs, struct err *e);
+
+/* The same for so many seeds, whatever the plan has: of what is exact, or cheap. */
+int study_repeat(struct study_plan *p, int seeds, const char *label, const char *const *pairs,
                  struct err *e);
 
 /* A measurement made in this process, whose outcome is kept: it is made once for a directory. */
@@ -85,10 +92,11 @@ struct study {
      * NULL). What a user sets (--lr, --set, KILN_) goes over both; trials' keys go over that. */
     const char *recipe[STUDY_SCALES];
     const char *const *settings[STUDY_SCALES];
+    int seeds[STUDY_SCALES];    /* repetitions, unless the user asks for another number */
     enum keep_weights keep;     /* which checkpoints stay in the trials */
 
-    /* Adds trials (study_trials) and claims (study_predict). Must not depend on
-     * anything but the scale and the base. */
+    /* Adds trials (study_trials) and claims (study_predict). Must not depend on anything but the
+     * scale and the base; with more seeds there are more trials, and the same claims. */
     int (*plan)(struct study_plan *p, struct err *e);
 
     /* Further observers of the trials, as in struct sweep_options; NULL: none. `context` there is

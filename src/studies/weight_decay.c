@@ -2,7 +2,8 @@
  *
  * Four groups of runs at a constant learning rate, all with batch norm after every convolution:
  *
- *   equilibrium   the same run from first weights x 1/4, 1, 4: lengths, ratios and angles
+ *   equilibrium   the same run from first weights x 1/4, 1, 4: lengths, ratios and angles; and as
+ *                 many steps of larger batches, whose gradients are less noise
  *   ablations     decay on, off, only on scale-invariant weights, only on the others, and replaced
  *                 by projection half-way
  *   invariances   lr x 4 and x 16 at constant lr wd; lr / (1 - momentum) constant; LARS
@@ -110,32 +111,34 @@ double weight_decay_lars_rate(const struct theory *t)
     return t->lr * theory_equilibrium_ratio(t);
 }
 
-static int plan_equilibrium(struct study_plan *p, int seeds, struct err *e)
+static int plan_equilibrium(struct study_plan *p, struct err *e)
 {
     const struct config *base = &p->sweep->base;
     const char *const labels[] = {START_SHORT, DECAY_ON, START_LONG};
     for (int i = 0; i < 3; i++) {
         struct pairs s = {0};
         set_number(&s, "init_scale", exp2(2 * i - 2));
-        if (study_trials(p, seeds, labels[i], s.list, e))
+        if (study_trials(p, labels[i], s.list, e))
             return -1;
     }
-    struct pairs off = {0}, inside = {0}, outside = {0}, held = {0};
+    struct pairs large = {0}, off = {0}, inside = {0}, outside = {0}, held = {0};
+    set_number(&large, "batch", LARGE_BATCH_TIMES * base->batch);
+    set_number(&large, "epochs", LARGE_BATCH_TIMES * base->epochs);
     set_number(&off, "weight_decay", 0);
     set_others(&inside, 1, 0);
     set_number(&outside, "invariant_decay_factor", 0);
     set_number(&held, "hold_norms", floor(base->epochs / 2));
-    return study_trials(p, seeds, DECAY_OFF, off.list, e) ||
-                   study_trials(p, seeds, DECAY_INVARIANT, inside.list, e) ||
-                   study_trials(p, seeds, DECAY_OTHERS, outside.list, e) ||
-                   study_trials(p, seeds, DECAY_HELD, held.list, e)
+    return study_trials(p, LARGE_BATCH, large.list, e) ||
+                   study_trials(p, DECAY_OFF, off.list, e) ||
+                   study_trials(p, DECAY_INVARIANT, inside.list, e) ||
+                   study_trials(p, DECAY_OTHERS, outside.list, e) ||
+                   study_trials(p, DECAY_HELD, held.list, e)
                ? -1
                : 0;
 }
 
 /* lr x k, decay / k, first weights x sqrt k: the same path on another scale. */
-static int plan_product(struct study_plan *p, int seeds, double k, const char *label,
-                        struct err *e)
+static int plan_product(struct study_plan *p, double k, const char *label, struct err *e)
 {
     const struct config *base = &p->sweep->base;
     struct pairs s = {0};
@@ -143,10 +146,10 @@ static int plan_product(struct study_plan *p, int seeds, double k, const char *l
     set_number(&s, "weight_decay", base->weight_decay / k);
     set_number(&s, "init_scale", sqrt(k));
     set_others(&s, 1 / k, k);
-    return study_trials(p, seeds, label, s.list, e);
+    return study_trials(p, label, s.list, e);
 }
 
-static int plan_invariances(struct study_plan *p, int seeds, struct err *e)
+static int plan_invariances(struct study_plan *p, struct err *e)
 {
     const struct config *base = &p->sweep->base;
     const struct theory t = weight_decay_theory(base);
@@ -163,10 +166,10 @@ static int plan_invariances(struct study_plan *p, int seeds, struct err *e)
     set_number(&lars, "invariant_decay_factor", 0);
     for (int i = 0; i < 3; i++) /* LARS leaves these to SGD; the head is a layer like others */
         set_number(&lars, rate_keys[i], base->lr / rate);
-    return plan_product(p, seeds, 4, PRODUCT_4, e) || plan_product(p, seeds, 16, PRODUCT_16, e) ||
-                   study_trials(p, seeds, PRODUCT_CONTROL, control.list, e) ||
-                   study_trials(p, seeds, HALF_MEMORY, momentum.list, e) ||
-                   study_trials(p, seeds, LARS, lars.list, e)
+    return plan_product(p, 4, PRODUCT_4, e) || plan_product(p, 16, PRODUCT_16, e) ||
+                   study_trials(p, PRODUCT_CONTROL, control.list, e) ||
+                   study_trials(p, HALF_MEMORY, momentum.list, e) ||
+                   study_trials(p, LARS, lars.list, e)
                ? -1
                : 0;
 }
@@ -181,13 +184,13 @@ static int plan_scales(struct study_plan *p, double epochs, struct err *e)
         set_short(&s, epochs);
         set_number(&s, "lr", 0);
         set_number(&s, "init_scale", invariance_factors[i]);
-        if (study_trials(p, 1, label, s.list, e))
+        if (study_repeat(p, 1, label, s.list, e))
             return -1;
     }
     return 0;
 }
 
-static int plan_rescaling(struct study_plan *p, int seeds, double epochs, struct err *e)
+static int plan_rescaling(struct study_plan *p, double epochs, struct err *e)
 {
     /* Low, so that what is left of eps does not grow by chaos to anything within 100 steps. */
     const double long_lr = LONG * LONG * p->sweep->base.lr / 16;
@@ -202,14 +205,14 @@ static int plan_rescaling(struct study_plan *p, int seeds, double epochs, struct
         set_number(&s, "lr", factor * long_lr);
         set_number(&s, "init_scale", i < 0 ? LONG : 2 * LONG);
         set_others(&s, 1 / (LONG * LONG * factor), 1);
-        if (study_trials(p, seeds, label, s.list, e))
+        if (study_repeat(p, p->seeds + EXACT_SEEDS, label, s.list, e))
             return -1;
     }
     return 0;
 }
 
 /* Decay, the growing rate, and neither: without momentum, only convolutions' weights train. */
-static int plan_growing(struct study_plan *p, int seeds, double epochs, struct err *e)
+static int plan_growing(struct study_plan *p, double epochs, struct err *e)
 {
     const struct theory t = {.lr = EXACT_RATE, .weight_decay = EXACT_DECAY};
     double a = theory_decay_root(&t);
@@ -228,7 +231,7 @@ static int plan_growing(struct study_plan *p, int seeds, double epochs, struct e
             set(&s, "schedule", "exponential");
             set_number(&s, "final_factor", pow(a, -2 * (EXACT_STEPS - 1)));
         }
-        if (study_trials(p, seeds, labels[i], s.list, e))
+        if (study_repeat(p, p->seeds + EXACT_SEEDS, labels[i], s.list, e))
             return -1;
     }
     return 0;
@@ -236,16 +239,14 @@ static int plan_growing(struct study_plan *p, int seeds, double epochs, struct e
 
 static int plan(struct study_plan *p, struct err *e)
 {
-    static const int seeds[STUDY_SCALES] = {2, 3, 5};
-    int n = seeds[p->scale];
     double few = 0, exact = 0;
     if (p->sweep->base.momentum <= 0.5 || p->sweep->base.optimizer != OPTIMIZER_SGD)
         return err_set(e, EXIT_USAGE, "it needs SGD with a momentum above 0.5");
     if (short_epochs(p, 10, &few, e) || short_epochs(p, EXACT_STEPS, &exact, e))
         return -1;
     weight_decay_predict(p);
-    return plan_equilibrium(p, n, e) || plan_invariances(p, n, e) || plan_scales(p, few, e) ||
-                   plan_rescaling(p, n + 2, exact, e) || plan_growing(p, n + 2, exact, e)
+    return plan_equilibrium(p, e) || plan_invariances(p, e) || plan_scales(p, few, e) ||
+                   plan_rescaling(p, exact, e) || plan_growing(p, exact, e)
                ? -1
                : 0;
 }
@@ -265,9 +266,10 @@ static const struct study_disagreement disagreements[] = {
 };
 
 static const char *const caveats[] = {
-    "Equilibrium formulas assume gradients that are all noise. Gradients that point one way for "
-    "many steps push ratios and angles off; at the end of training without noise they need not "
-    "hold.",
+    "Equilibrium formulas assume gradients that are all noise, new in each step. Batches are "
+    "small here, so that much of them is. What is signal undoes itself from step to step (the "
+    "ratio lies above its formula, more so in large batches) or points one way for many; at the "
+    "end of training without noise the formulas need not hold.",
     "The learning rate is constant here. Along a schedule that falls to zero norms cannot follow, "
     "and the end of training is no equilibrium.",
     "Weight decay has no regularising effect on scale-invariant weights but through the effective "
@@ -290,18 +292,19 @@ const struct study study_weight_decay = {
     .recipe = {"resnet9-narrow", "resnet9-narrow", "resnet9-24"},
     .settings = {
         [STUDY_TINY] = (const char *const[]){
-            "net", "unbranched", "width", "0.0625", "train_count", "4096", "batch", "64",
-            "epochs", "12", "lr", "0.1", "weight_decay", "0.004", "schedule", "constant", "knots",
+            "net", "unbranched", "width", "0.0625", "train_count", "4096", "batch", "16",
+            "epochs", "6", "lr", "0.05", "weight_decay", "0.004", "schedule", "constant", "knots",
             "", "cutout", "0", "eval_every", "-1", "keep_best", "no", "probes", "norms",
             "probe_budget", "1", NULL},
         [STUDY_SMALL] = (const char *const[]){
-            "net", "unbranched", "width", "0.125", "batch", "128", "epochs", "4", "lr", "0.2",
-            "weight_decay", "0.001", "schedule", "constant", "knots", "", "cutout", "0",
+            "net", "unbranched", "width", "0.125", "batch", "16", "epochs", "2", "lr", "0.05",
+            "weight_decay", "0.002", "schedule", "constant", "knots", "", "cutout", "0",
             "eval_every", "0", "keep_best", "no", "probes", "norms", "probe_budget", "1", NULL},
         [STUDY_PAPER] = (const char *const[]){
             "lr", "0.4", "schedule", "constant", "knots", "", "keep_best", "no", "probes", "norms",
             NULL},
     },
+    .seeds = {2, 3, 5},
     .keep = KEEP_NONE,
     .plan = plan,
     .analyse = weight_decay_analyse,

@@ -58,6 +58,16 @@ static void predict_equilibrium(struct study_plan *p)
         .low = 0.7, .high = 1.3, .unit = "measured over predicted",
         .falsified_by = "Layers that settle elsewhere."});
     study_predict(p, &(struct study_claim){
+        .id = "ratio-batch",
+        .statement = "That formula takes gradients for noise, new in each step. In larger batches "
+                     "less of them is, and the ratio is higher: gradients that undo each other's "
+                     "steps must be longer to make weights grow as fast.",
+        .prediction = "With batches 4 times as large, learning rate, decay and number of steps "
+                      "the same, the ratio is higher.",
+        .low = 1, .high = INFINITY, .unit = "ratio over that of small batches",
+        .falsified_by = "A ratio that does not depend on the batch.",
+        .aside = true});
+    study_predict(p, &(struct study_claim){
         .id = "angle",
         .statement = "At equilibrium every layer turns by the same angle per step.",
         .formula = "sqrt(2 lr wd / (1 + b)); with Nesterov's momentum times sqrt(1 + 2b - 2b^3)",

@@ -6,7 +6,7 @@
 #include "studies/series.h"
 #include "studies/weight_decay.h"
 
-enum { LAYERS = 64, SEEDS = 8 };
+enum { LAYERS = 64, SEEDS = STUDY_SEEDS_MOST + EXACT_SEEDS };
 
 static const double unknown = (double)NAN;
 
@@ -171,19 +171,29 @@ static int see_growing(struct study_results *r, struct err *e)
 
 /* ---- equilibrium ---- */
 
-/* Root mean square of a series over the last third of all runs of a label: the mean over seeds.
- * Diverged runs are left out. */
+/* Root mean square of a series over the last third of a run; NaN if it diverged. */
+static int settled_run(struct study_results *r, size_t trial, const char *of, const char *series,
+                       double *value, struct err *e)
+{
+    struct study_curve c;
+    if (read_norms(r, trial, of, series, &c, e))
+        return -1;
+    *value = r->trials[trial].state == TRIAL_FINISHED
+                 ? series_rms(&c, 2 * series_end(&c) / 3, INFINITY)
+                 : unknown;
+    return 0;
+}
+
+/* The mean of that over the runs of a label. Diverged runs are left out. */
 static int settled(struct study_results *r, const char *label, const char *of, const char *series,
                    double *value, struct err *e)
 {
     size_t group[SEEDS], n = study_group(r, label, group, SEEDS), used = 0;
     double values[SEEDS];
     for (size_t i = 0; i < n; i++) {
-        struct study_curve c;
-        if (read_norms(r, group[i], of, series, &c, e))
+        if (settled_run(r, group[i], of, series, &values[used], e))
             return -1;
-        if (r->trials[group[i]].state == TRIAL_FINISHED)
-            values[used++] = series_rms(&c, 2 * series_end(&c) / 3, INFINITY);
+        used += !isnan(values[used]);
     }
     *value = stats_mean(values, used);
     return 0;
@@ -208,25 +218,51 @@ static const char *const starts[3] = {START_SHORT, DECAY_ON, START_LONG};
 static int see_equilibrium(struct study_results *r, const struct layers *l, const char *series,
                            const char *claim, double predicted, struct err *e)
 {
-    static const char *const columns[] = {"layer", "from x 1/4", "from x 1", "from x 4", NULL};
+    static const char *const columns[] = {"layer", "from x 1/4", "from x 1", "from x 4",
+                                          LARGE_BATCH, NULL};
     const char *title = study_text(r, "%s over its prediction, last third", series);
-    json_t *table = study_table(r, claim, title,
-                                columns);
+    json_t *table = study_table(r, claim, title, columns);
     double means[LAYERS];
     for (size_t i = 0; i < l->n; i++) {
-        double x[3];
-        for (int s = 0; s < 3; s++) {
-            if (settled(r, starts[s], l->names[i], series, &x[s], e))
+        double x[4];
+        for (int s = 0; s < 4; s++) {
+            if (settled(r, s < 3 ? starts[s] : LARGE_BATCH, l->names[i], series, &x[s], e))
                 return -1;
             x[s] /= predicted;
         }
-        study_row(table, "sddd", l->names[i], x[0], x[1], x[2]);
+        study_row(table, "sdddd", l->names[i], x[0], x[1], x[2], x[3]);
         means[i] = stats_mean(x, 3);
     }
     struct study_seen seen = over_layers(means, l->n);
     seen.what = study_text(r, "Measured over predicted is %.3f on average over %zu layers, from "
                               "%.3f to %.3f.", seen.value, l->n, seen.low, seen.high);
     study_conclude(r, claim, &seen);
+    return 0;
+}
+
+/* The ratio in larger batches over that in small ones, seed by seed. */
+static int see_batches(struct study_results *r, const struct layers *l, struct err *e)
+{
+    size_t small[SEEDS], large[SEEDS], n = study_group(r, DECAY_ON, small, SEEDS), used = 0;
+    double x[SEEDS];
+    study_group(r, LARGE_BATCH, large, SEEDS);
+    for (size_t k = 0; k < n; k++) {
+        double sum = 0;
+        for (size_t i = 0; i < l->n; i++) {
+            double a, b;
+            if (settled_run(r, small[k], l->names[i], "gradient_ratio", &a, e) ||
+                settled_run(r, large[k], l->names[i], "gradient_ratio", &b, e))
+                return -1;
+            sum += b / a;
+        }
+        if (!isnan(sum))
+            x[used++] = sum / (double)l->n;
+    }
+    struct study_seen seen = study_mean(x, used);
+    seen.what = study_text(r, "The ratio of gradient to weights is %.3f times that of small "
+                              "batches (95 %% from %.3f to %.3f; mean over layers, %zu seeds).",
+                           seen.value, seen.low, seen.high, used);
+    study_conclude(r, "ratio-batch", &seen);
     return 0;
 }
 
@@ -436,7 +472,8 @@ int weight_decay_analyse(struct study_results *r, struct err *e)
     if (find_layers(r, &l, e) || see_invariance(r, &l, e) || see_rescaling(r, e) ||
         see_growing(r, e) ||
         see_equilibrium(r, &l, "gradient_ratio", "ratio", theory_equilibrium_ratio(&t), e) ||
-        see_equilibrium(r, &l, "angle", "angle", angle, e) || see_convergence(r, &l, e) ||
+        see_batches(r, &l, e) || see_equilibrium(r, &l, "angle", "angle", angle, e) ||
+        see_convergence(r, &l, e) ||
         see_relaxation(r, &l, theory_relaxation_steps(&t), e) || see_off(r, &l, e) ||
         see_loss(r, "projection", DECAY_HELD, 2.0 / 3, e) ||
         see_loss(r, "others", DECAY_INVARIANT, 2.0 / 3, e) ||

@@ -271,6 +271,17 @@ static void merge_axis(json_t *there, const json_t *here)
     free(list);
 }
 
+/* Remembers the command that adds trials: "extended" is a list of such, the newest last. */
+static void merge_command(json_t *there, const json_t *here)
+{
+    json_t *list = json_object_get(there, "extended");
+    if (!list) {
+        list = json_array();
+        json_object_set_new(there, "extended", list);
+    }
+    json_array_append(list, json_object_get(here, "argv"));
+}
+
 /* Adds to `there` what only `here` has; returns the number of new trials. */
 static size_t merge(json_t *there, const json_t *here)
 {
@@ -293,6 +304,8 @@ static size_t merge(json_t *there, const json_t *here)
     json_t *wanted = json_object_get(json_object_get(here, "sampler"), "count");
     if (count && json_integer_value(wanted) > json_integer_value(count))
         json_integer_set(count, json_integer_value(wanted));
+    if (added)
+        merge_command(there, here);
     json_decref(ids);
     return added;
 }

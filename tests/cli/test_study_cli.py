@@ -20,6 +20,10 @@ def told(outcome):
     return claims
 
 
+def claim(outcome, name):
+    return next(c for c in outcome["claims"] if c["id"] == name)
+
+
 class Study(harness.Case):
     def study(self, *args, **more):
         return self.json("study", *SMALL, *args, **more)
@@ -58,6 +62,20 @@ class Study(harness.Case):
         # Another configuration is another study: the prediction stays as it was.
         self.fails(2, "weight_decay", "study", *SMALL, "--weight-decay", "0.1", "--out", "cut")
         self.assertEqual(self.read("cut/prediction.json"), prediction)
+
+    def test_study__more_seeds_add_runs(self):
+        few = self.study("--seeds", "1", "--out", "grown")
+        prediction = self.read("grown/prediction.json")
+        self.assertEqual(claim(few, "breaks")["verdict"], "inconclusive")  # one run, no interval
+        missing = self.study("--seeds", "2", "--out", "grown", "--dry-run")["missing"]
+        more = self.study("--seeds", "2", "--out", "grown")
+        self.assertEqual(missing, few["runs"]["total"])
+        self.assertEqual(more["runs"]["total"], 2 * missing)
+        self.assertEqual(claim(more, "breaks")["seen"]["n"], 4)
+        self.assertIn("--seeds 2", more["command"])
+        self.assertEqual(self.read("grown/prediction.json"), prediction)
+        self.assertEqual(told(self.study("--out", "whole")), told(more))  # tiny has two seeds
+        self.fails(2, "seeds", "study", *SMALL, "--seeds", "17")
 
     def test_study__list_and_dry_run_train_nothing(self):
         studies = self.json("study", "--list")["studies"]

@@ -52,9 +52,9 @@ static json_t *measure(const struct study_plan *p, const char *dir, struct err *
 
 static int plan(struct study_plan *p, struct err *e)
 {
-    if (study_trials(p, 2, "slow", (const char *[]){"lr", "0.01", NULL}, e) ||
-        study_trials(p, 2, "fast", (const char *[]){"lr", "0.1", NULL}, e) ||
-        study_trials(p, 1, "slow again", (const char *[]){"lr", "0.01", NULL}, e))
+    if (study_trials(p, "slow", (const char *[]){"lr", "0.01", NULL}, e) ||
+        study_trials(p, "fast", (const char *[]){"lr", "0.1", NULL}, e) ||
+        study_repeat(p, 1, "slow again", (const char *[]){"lr", "0.01", NULL}, e))
         return -1;
     assert_int_equal(p->sweep->trial_count, 4);
     study_predict(p, &(struct study_claim){
@@ -106,7 +106,7 @@ static const struct study_measurement measurements[] = {{"value", false, measure
 
 static const struct study made = {
     .name = "made", .title = "Made", .question = "Does it work?", .background = "It is a test.",
-    .recipe = {"tiny", "tiny", "tiny"}, .keep = KEEP_NONE, .plan = plan,
+    .recipe = {"tiny", "tiny", "tiny"}, .seeds = {2, 2, 2}, .keep = KEEP_NONE, .plan = plan,
     .measurements = measurements, .analyse = analyse,
 };
 
@@ -149,7 +149,7 @@ static json_t *run(const char *dir, struct call *call, struct err *e)
                                     .ended = on_ended, .context = call};
     base_config(&base);
     *e = (struct err){0};
-    assert_int_equal(study_plan_init(&p, &made, STUDY_TINY, &base, NULL, e), 0);
+    assert_int_equal(study_plan_init(&p, &made, STUDY_TINY, 0, &base, NULL, e), 0);
     if (study_run(&p, dir, &o, &result, &report, e))
         assert_null(result);
     study_plan_release(&p);
@@ -380,7 +380,7 @@ static void test_study__all_can_be_planned(void **state)
             for (const char *const *pair = s->settings[scale]; pair && *pair; pair += 2)
                 assert_int_equal(
                     options_set(config_options, &base, pair[0], pair[1], "study", &e), 0);
-            if (study_plan_init(&p, s, (enum study_scale)scale, &base, NULL, &e))
+            if (study_plan_init(&p, s, (enum study_scale)scale, 0, &base, NULL, &e))
                 fail_msg("%s, %s: %s", s->name, study_scale_name(scale), e.text);
             assert_true(json_array_size(p.claims) > 0);
             study_plan_release(&p);

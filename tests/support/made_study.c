@@ -127,7 +127,7 @@ json_t *made_study(const char *name, const char *dir, made_world_fn world, const
     const struct study *s = study_find(name, &e);
     assert_non_null(s);
     base_of(s, &base);
-    if (study_plan_init(&p, s, STUDY_TINY, &base, NULL, &e))
+    if (study_plan_init(&p, s, STUDY_TINY, 0, &base, NULL, &e))
         fail_msg("%s", e.text);
     json_t *prediction = prediction_settle(&p, dir, &e);
     if (!prediction || sweep_plan_save(p.sweep, dir, &from, NULL, &e))
