@@ -81,6 +81,27 @@ struct stats_interval stats_difference95(const double *a, size_t na, const doubl
     return (struct stats_interval){difference - t * se, difference + t * se};
 }
 
+struct stats_interval stats_quotient95(const double *a, const double *b, size_t n)
+{
+    struct stats_interval none = {(double)NAN, (double)NAN};
+    double ma = stats_mean(a, n), mb = stats_mean(b, n), aa = 0, ab = 0, bb = 0;
+    if (n < 2)
+        return none;
+    /* Covariances of the means, times t^2; then (ma - q mb)^2 = aa - 2 q ab + q^2 bb. */
+    const double scale = pow(stats_t95(n - 1), 2) / (double)n / (double)(n - 1);
+    for (size_t i = 0; i < n; i++) {
+        aa += scale * (a[i] - ma) * (a[i] - ma);
+        ab += scale * (a[i] - ma) * (b[i] - mb);
+        bb += scale * (b[i] - mb) * (b[i] - mb);
+    }
+    double leading = mb * mb - bb, middle = ma * mb - ab;
+    double root = middle * middle - leading * (ma * ma - aa);
+    if (!(leading > 0) || !(root >= 0))
+        return none;
+    return (struct stats_interval){(middle - sqrt(root)) / leading,
+                                   (middle + sqrt(root)) / leading};
+}
+
 struct stats_line stats_line_fit(const double *x, const double *y, size_t n)
 {
     double mx = stats_mean(x, n), my = stats_mean(y, n), sxx = 0, sxy = 0, rest = 0;

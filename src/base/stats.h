@@ -35,6 +35,11 @@ struct stats_interval {
  * differ; degrees of freedom after Satterthwaite). Both n must be at least 2, else NaN. */
 struct stats_interval stats_difference95(const double *a, size_t na, const double *b, size_t nb);
 
+/* 95 % interval of the quotient of the means of n pairs a[i], b[i], after Fieller (1954): every q
+ * for which the mean of a - q b is no farther from 0 than Student's t allows. NaN for n < 2, and
+ * where the mean of b cannot be told from 0, for then the interval has no end. */
+struct stats_interval stats_quotient95(const double *a, const double *b, size_t n);
+
 /* Least squares y = intercept + slope x over n points, and the standard error of the slope (NaN for
  * n < 3). slope is NaN when all x are equal. */
 struct stats_line {

@@ -23,8 +23,10 @@ extern const char *const corner_names[CORNERS];
 void forgetting_corner(enum corner corner, double factor, char label[80]);
 void forgetting_fraction(double fraction, int batch, double factor, char label[80]);
 
-/* The share of a run at which the learning rate begins to fall from its plateau. */
+/* The shares of a run at which the learning rate begins to fall from its plateau, and from which on
+ * losses count as the plateau's. */
 #define PLATEAU_END (2.0 / 3)
+#define PLATEAU_FROM (1.0 / 3)
 
 int forgetting_analyse(struct study_results *r, struct err *e);
 

@@ -12,39 +12,62 @@ enum { SEEDS = STUDY_SEEDS_MOST, AGES = 32 };
 
 static const double unknown = (double)NAN;
 
-/* A loss of each seed's run of a label: at the end of the plateau or of the run. NaN for runs that
- * diverged. Returns how many runs, or -1. */
-static int read_losses(struct study_results *r, const char *label, const char *key, bool plateau,
-                       double *values, struct err *e)
+enum when { PLATEAU, END };
+
+/* A loss of each seed's run of a label at the end of the run. NaN for runs that diverged. Returns
+ * how many runs, or -1. */
+static int end_losses(struct study_results *r, const char *label, const char *key, double *values,
+                      struct err *e)
 {
     size_t group[SEEDS], n = study_group(r, label, group, SEEDS);
     for (size_t k = 0; k < n; k++) {
         struct study_curve c;
         double last = study_setting(r, group[k], "epochs");
-        double at = plateau ? round(last * PLATEAU_END) : last;
         if (study_metric(r, group[k], "epoch", key, &c, e))
             return -1;
-        values[k] = study_curve_mean(&c, at - 1e-6, at + 1e-6);
+        values[k] = study_curve_mean(&c, last - 1e-6, last + 1e-6);
     }
     return (int)n;
 }
 
-static int corner_losses(struct study_results *r, enum corner corner, double factor, bool plateau,
-                         double *values, struct err *e)
+/* The same on the plateau, of training images or of validation images, with refreshed statistics:
+ * the mean over the measurements in its second half. */
+static int plateau_losses(struct study_results *r, const char *label, const char *of,
+                          double *values, struct err *e)
+{
+    size_t group[SEEDS], n = study_group(r, label, group, SEEDS);
+    for (size_t k = 0; k < n; k++) {
+        struct study_curve c;
+        double last = study_setting(r, group[k], "epochs");
+        if (study_probe(r, group[k], "losses", of, "refreshed_loss", &c, e))
+            return -1;
+        values[k] = study_curve_mean(&c, last * PLATEAU_FROM - 1e-6, last * PLATEAU_END + 1e-6);
+    }
+    return (int)n;
+}
+
+/* Validation losses of a corner; training losses, too, where `train` is not NULL. */
+static int corner_losses(struct study_results *r, enum corner corner, double factor, enum when when,
+                         double *values, double *train, struct err *e)
 {
     char label[80];
     forgetting_corner(corner, factor, label);
-    return read_losses(r, label, "val/loss", plateau, values, e);
+    int n = when == PLATEAU ? plateau_losses(r, label, "validation", values, e)
+                            : end_losses(r, label, "val/loss", values, e);
+    if (n < 0 || !train)
+        return n;
+    return when == PLATEAU ? plateau_losses(r, label, "training", train, e)
+                           : end_losses(r, label, "train/epoch_loss", train, e);
 }
 
 /* All corners and factors: a table, and a figure for each of the two times. */
-static int show_square(struct study_results *r, const struct forgetting_scale *s, bool plateau,
+static int show_square(struct study_results *r, const struct forgetting_scale *s, enum when at,
                        struct err *e)
 {
     static const char *const columns[] = {"factor", "images", "validation loss", "training loss",
                                           "runs", NULL};
-    const char *when = plateau ? "at the end of the plateau" : "at the end";
-    const char *id = plateau ? "plateau" : "end";
+    const char *when = at == PLATEAU ? "on the plateau" : "at the end";
+    const char *id = at == PLATEAU ? "plateau" : "end";
     json_t *table = study_table(r, id, study_text(r, "Losses %s", when), columns);
     json_t *figure = study_figure(r, &(struct study_axes){
         .id = id, .title = study_text(r, "Validation loss %s", when),
@@ -56,10 +79,8 @@ static int show_square(struct study_results *r, const struct forgetting_scale *s
         size_t count = 0;
         for (; s->factors[count] > 0; count++) {
             double x[SEEDS], train[SEEDS];
-            char label[80];
-            forgetting_corner((enum corner)c, s->factors[count], label);
-            int n = read_losses(r, label, "val/loss", plateau, x, e);
-            if (n < 0 || read_losses(r, label, "train/epoch_loss", plateau, train, e) < 0)
+            int n = corner_losses(r, (enum corner)c, s->factors[count], at, x, train, e);
+            if (n < 0)
                 return -1;
             const struct study_seen seen = study_mean(x, (size_t)n);
             mean[count] = seen.value;
@@ -75,13 +96,15 @@ static int show_square(struct study_results *r, const struct forgetting_scale *s
     return 0;
 }
 
-/* Says what was seen of a quotient that every seed gives. */
-static void conclude_mean(struct study_results *r, const char *claim, const char *what,
-                          const double *x, size_t n)
+/* Says what was seen of the quotient of a and b, of which every seed gives a pair. */
+static void conclude_quotient(struct study_results *r, const char *claim, const char *what,
+                              const double *a, const double *b, size_t n)
 {
-    struct study_seen seen = study_mean(x, n);
+    struct study_seen seen = study_quotient(a, b, n);
     if (isnan(seen.value))
         seen.doubt = "a run diverged";
+    else if (n >= 2 && isnan(seen.low))
+        seen.doubt = "what it is divided by cannot be told from 0";
     seen.what = study_text(r, "%s is %.3g (95 %% from %.3g to %.3g; %zu seeds).", what, seen.value,
                            seen.low, seen.high, n);
     study_conclude(r, claim, &seen);
@@ -89,31 +112,32 @@ static void conclude_mean(struct study_results *r, const char *claim, const char
 
 static int see_square(struct study_results *r, double most, struct err *e)
 {
-    double half[SEEDS], whole[SEEDS], steps[SEEDS], x[SEEDS], first[SEEDS];
-    int n = corner_losses(r, HALF_PLAIN, 1, false, half, e);
-    if (n < 0 || corner_losses(r, WHOLE_AUGMENTED, 1, false, whole, e) < 0 ||
-        corner_losses(r, HALF_STEPS, 1, false, steps, e) < 0)
+    double half[SEEDS], whole[SEEDS], steps[SEEDS], last[SEEDS], first[SEEDS];
+    int n = corner_losses(r, HALF_PLAIN, 1, END, half, NULL, e);
+    if (n < 0 || corner_losses(r, WHOLE_AUGMENTED, 1, END, whole, NULL, e) < 0 ||
+        corner_losses(r, HALF_STEPS, 1, END, steps, NULL, e) < 0)
         return -1;
-    for (int k = 0; k < n; k++)
-        x[k] = half[k] / whole[k];
-    conclude_mean(r, "gap", "At factor 1, at the end, the quotient", x, (size_t)n);
-    for (int k = 0; k < n; k++)
-        x[k] = (steps[k] - whole[k]) / (half[k] - whole[k]);
-    conclude_mean(r, "steps", "With as many steps the share of the difference", x, (size_t)n);
-    if (corner_losses(r, HALF_PLAIN, 1, true, half, e) < 0 ||
-        corner_losses(r, WHOLE_AUGMENTED, 1, true, whole, e) < 0)
+    conclude_quotient(r, "gap", "At factor 1, at the end, the quotient", half, whole, (size_t)n);
+    for (int k = 0; k < n; k++) {
+        steps[k] -= whole[k];
+        first[k] = half[k] - whole[k];
+    }
+    conclude_quotient(r, "steps", "With as many steps the share of the difference", steps, first,
+                      (size_t)n);
+    if (corner_losses(r, HALF_PLAIN, 1, PLATEAU, half, NULL, e) < 0 ||
+        corner_losses(r, WHOLE_AUGMENTED, 1, PLATEAU, whole, NULL, e) < 0)
         return -1;
     for (int k = 0; k < n; k++)
         first[k] = half[k] - whole[k];
-    if (corner_losses(r, HALF_PLAIN, most, true, half, e) < 0 ||
-        corner_losses(r, WHOLE_AUGMENTED, most, true, whole, e) < 0)
+    if (corner_losses(r, HALF_PLAIN, most, PLATEAU, half, NULL, e) < 0 ||
+        corner_losses(r, WHOLE_AUGMENTED, most, PLATEAU, whole, NULL, e) < 0)
         return -1;
     for (int k = 0; k < n; k++)
-        x[k] = (half[k] - whole[k]) / first[k];
-    conclude_mean(r, "shrinks", "On the plateau the quotient of differences", x, (size_t)n);
-    for (int k = 0; k < n; k++)
-        x[k] = half[k] / whole[k];
-    conclude_mean(r, "equal", "On the plateau at the highest factor the quotient", x, (size_t)n);
+        last[k] = half[k] - whole[k];
+    conclude_quotient(r, "shrinks", "On the plateau the quotient of differences", last, first,
+                      (size_t)n);
+    conclude_quotient(r, "equal", "On the plateau at the highest factor the quotient", half, whole,
+                      (size_t)n);
     return 0;
 }
 
@@ -295,7 +319,7 @@ static int see_fractions(struct study_results *r, const struct forgetting_scale 
             double x[SEEDS];
             char label[80];
             forgetting_fraction(s->fractions[n], s->batches[b], s->sweep[count], label);
-            int runs = read_losses(r, label, "val/loss", false, x, e);
+            int runs = end_losses(r, label, "val/loss", x, e);
             if (runs < 0)
                 return -1;
             for (int k = 0; k < runs; k++)
@@ -323,7 +347,7 @@ int forgetting_analyse(struct study_results *r, struct err *e)
     double most = 1;
     for (int i = 0; s->factors[i] > 0; i++)
         most = s->factors[i];
-    return show_square(r, s, true, e) || show_square(r, s, false, e) || see_square(r, most, e) ||
+    return show_square(r, s, PLATEAU, e) || show_square(r, s, END, e) || see_square(r, most, e) ||
                    see_recency(r, s, most, e) || see_events(r, most, e) ||
                    see_fractions(r, s, 0, e) || see_fractions(r, s, 1, e)
                ? -1

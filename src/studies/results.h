@@ -108,6 +108,10 @@ struct study_seen study_geometric_mean(const double *values, size_t n);
 /* Difference of means of a and b (a - b), interval after Welch; without one if n < 2. */
 struct study_seen study_difference(const double *a, size_t na, const double *b, size_t nb);
 
+/* Quotient of the means of n pairs, one of each seed, interval after Fieller; without one if n < 2
+ * or if the mean of b cannot be told from 0. */
+struct study_seen study_quotient(const double *a, const double *b, size_t n);
+
 /* What was counted or is exact: no error. */
 struct study_seen study_exact(double value, size_t n);
 

@@ -51,6 +51,14 @@ struct study_seen study_difference(const double *a, size_t na, const double *b, 
     return seen;
 }
 
+struct study_seen study_quotient(const double *a, const double *b, size_t n)
+{
+    const struct stats_interval i = stats_quotient95(a, b, n);
+    return (struct study_seen){.value = stats_mean(a, n) / stats_mean(b, n), .low = i.low,
+                               .high = i.high, .n = n,
+                               .error = "95 % interval after Fieller over pairs of runs"};
+}
+
 struct study_seen study_exact(double value, size_t n)
 {
     return (struct study_seen){.value = value, .low = value, .high = value, .n = n,

@@ -290,43 +290,66 @@ static double forgetting_loss(const struct config *c, bool plateau)
     return plain || plateau ? 1 + gap * seeded(c) : 1 + 0.01 * (octaves - best) * (octaves - best);
 }
 
+/* Of the probe: true losses on the plateau, around their mean; before and after it, anything. */
+static void put_losses(struct metrics *f, const struct config *c, int plateau)
+{
+    static const char *const of[] = {"training", "validation"};
+    struct err e;
+    for (int epoch = 1; epoch <= (int)c->epochs; epoch++) {
+        bool counts = 2 * epoch >= plateau && epoch <= plateau;
+        for (int i = 0; i < 2; i++) {
+            metrics_begin(f, "losses", (uint64_t)epoch * 100, epoch);
+            metrics_text(f, "of", of[i]);
+            metrics_real(f, "loss", 100);
+            metrics_real(f, "refreshed_loss",
+                         counts ? forgetting_loss(c, true) + 0.1 * (epoch - 0.75 * plateau) : 50);
+            assert_int_equal(metrics_end(f, &e), 0);
+        }
+    }
+}
+
+static void put_memory(struct metrics *f, const struct config *c, int plateau)
+{
+    struct err e;
+    const struct theory t = {.lr = c->lr, .momentum = c->momentum,
+                             .weight_decay = c->weight_decay};
+    for (int k = 0; k < 8; k++) {
+        double age = k ? 1.5 * exp2(k - 1) - 0.5 : 0;
+        char of[32];
+        snprintf(of, sizeof of, "age %d", k);
+        metrics_begin(f, "recency", (uint64_t)plateau * 100, plateau);
+        metrics_text(f, "of", of);
+        metrics_real(f, "age", age);
+        metrics_real(f, "seen_loss",
+                     1 - (off > 0 ? -0.3 : 0.3) * exp(-age / theory_memory_steps(&t)));
+        metrics_real(f, "seen_error", noise > 0 ? 1 : 0.003);
+        metrics_end(f, &e);
+    }
+    metrics_begin(f, "forgetting", 600, c->epochs);
+    metrics_text(f, "of", "");
+    metrics_real(f, "never_forgotten", 0.5 - (off > 0 ? -1 : 1) * 0.1 * c->lr +
+                                           noise * 0.2 * (c->seed % 2));
+    metrics_end(f, &e);
+}
+
 static void forgetting_records(const char *dir, const struct config *c, const char *label)
 {
     struct metrics f;
     struct err e;
     int plateau = (int)round(c->epochs * 2 / 3);
+    (void)label;
     open_records(&f, dir, "metrics.jsonl");
-    for (int i = 0; i < 2; i++) {
-        int epoch = i ? (int)c->epochs : plateau;
-        metrics_begin(&f, "epoch", (uint64_t)epoch * 100, epoch);
-        metrics_real(&f, "train/epoch_loss", 0.5);
-        metrics_real(&f, "val/loss", forgetting_loss(c, i == 0));
-        metrics_end(&f, &e);
-    }
+    metrics_begin(&f, "epoch", (uint64_t)c->epochs * 100, c->epochs);
+    metrics_real(&f, "train/epoch_loss", 0.5);
+    metrics_real(&f, "val/loss", forgetting_loss(c, false));
+    metrics_end(&f, &e);
     metrics_close(&f);
     if (!*c->probes)
         return;
-    const struct theory t = {.lr = c->lr, .momentum = c->momentum,
-                             .weight_decay = c->weight_decay};
     open_records(&f, dir, "probes.jsonl");
-    (void)label;
-    for (int k = 0; k < 8; k++) {
-        double age = k ? 1.5 * exp2(k - 1) - 0.5 : 0;
-        char of[32];
-        snprintf(of, sizeof of, "age %d", k);
-        metrics_begin(&f, "recency", (uint64_t)plateau * 100, plateau);
-        metrics_text(&f, "of", of);
-        metrics_real(&f, "age", age);
-        metrics_real(&f, "seen_loss",
-                     1 - (off > 0 ? -0.3 : 0.3) * exp(-age / theory_memory_steps(&t)));
-        metrics_real(&f, "seen_error", noise > 0 ? 1 : 0.003);
-        metrics_end(&f, &e);
-    }
-    metrics_begin(&f, "forgetting", 600, c->epochs);
-    metrics_text(&f, "of", "");
-    metrics_real(&f, "never_forgotten", 0.5 - (off > 0 ? -1 : 1) * 0.1 * c->lr +
-                                            noise * 0.2 * (c->seed % 2));
-    metrics_end(&f, &e);
+    put_losses(&f, c, plateau);
+    if (strstr(c->probes, "recency"))
+        put_memory(&f, c, plateau);
     metrics_close(&f);
 }
 

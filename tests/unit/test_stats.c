@@ -62,6 +62,27 @@ static void test_difference95__is_welchs(void **state)
     assert_true(isnan(stats_difference95(a, 1, b, 3).low));
 }
 
+/* A divisor that never varies leaves Student's interval of a, divided by it. In general a - q b has
+ * a mean that Student's t just allows at both ends of the interval. */
+static void test_quotient95__is_fiellers(void **state)
+{
+    (void)state;
+    const double a[] = {4, 5, 6, 5.5}, b[] = {2, 2.3, 2.1, 2.6}, two[] = {2, 2, 2};
+    struct stats_interval d = stats_quotient95(a, two, 3);
+    assert_near(d.low, (5 - 4.302653 / sqrt(3)) / 2, 1e-4);
+    assert_near(d.high, (5 + 4.302653 / sqrt(3)) / 2, 1e-4);
+    d = stats_quotient95(a, b, 4);
+    assert_true(d.low < 20.5 / 9 && 20.5 / 9 < d.high);
+    for (int end = 0; end < 2; end++) {
+        double x[4];
+        for (int i = 0; i < 4; i++)
+            x[i] = a[i] - (end ? d.high : d.low) * b[i];
+        assert_near(fabs(stats_mean(x, 4)) / (stats_sd(x, 4) / 2), 3.182446, 1e-3);
+    }
+    assert_true(isnan(stats_quotient95(a, two, 1).low));
+    assert_true(isnan(stats_quotient95(a, (const double[]){-1, 1, 0.5}, 3).low));
+}
+
 /* Points (1,2) (2,3) (3,5) (4,4): slope 0.8, intercept 1.5, residual sum of squares 1.8. */
 static void test_line_fit__matches_hand_computation(void **state)
 {
@@ -174,6 +195,7 @@ int main(void)
         cmocka_unit_test(test_quantile__interpolates_as_numpy),
         cmocka_unit_test(test_t95__matches_tables_and_goes_on_smoothly),
         cmocka_unit_test(test_difference95__is_welchs),
+        cmocka_unit_test(test_quotient95__is_fiellers),
         cmocka_unit_test(test_line_fit__matches_hand_computation),
         cmocka_unit_test(test_parabola__recovers_an_exact_one_far_from_zero),
         cmocka_unit_test(test_parabola__needs_three_places_and_an_upward_curve),
