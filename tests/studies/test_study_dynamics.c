@@ -302,7 +302,8 @@ static void put_losses(struct metrics *f, const struct config *c, int plateau)
             metrics_text(f, "of", of[i]);
             metrics_real(f, "loss", 100);
             metrics_real(f, "refreshed_loss",
-                         counts ? forgetting_loss(c, true) + 0.1 * (epoch - 0.75 * plateau) : 50);
+                         counts ? forgetting_loss(c, true) + 0.1 * (epoch - 0.75 * plateau)
+                                : c->crop * 10 + 1);
             assert_int_equal(metrics_end(f, &e), 0);
         }
     }
