@@ -225,9 +225,9 @@ static const char *const caveats[] = {
     "remembered fades with it is a hypothesis, not a published law.",
     "The anneal to zero lets the half memorise at last, so losses on the plateau and at the end "
     "differ.",
-    "On the plateau losses are means over its second half, of weights as they are and batch-norm "
-    "statistics refreshed at them: the running ones trail fast weights, which alone can double the "
-    "loss at a high rate, and by another amount in each run.",
+    "On the plateau losses are means over its last two thirds, of weights as they are and "
+    "batch-norm statistics refreshed at them: the running ones trail fast weights, which alone "
+    "costs loss at a high rate, and another amount in each run.",
     NULL,
 };
 

@@ -31,7 +31,7 @@ static int end_losses(struct study_results *r, const char *label, const char *ke
 }
 
 /* The same on the plateau, of training images or of validation images, with refreshed statistics:
- * the mean over the measurements in its second half. */
+ * the mean over the measurements in its last two thirds. */
 static int plateau_losses(struct study_results *r, const char *label, const char *of,
                           double *values, struct err *e)
 {
