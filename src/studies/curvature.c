@@ -218,9 +218,7 @@ static int see_edge(struct study_results *r, const struct edge *edge, struct err
         return -1;
     struct study_seen seen = study_mean(x, n);
     seen.what = study_text(r, "The largest eigenvalue over the limit is %.3f over the last third "
-                              "(95 %% from %.3f to %.3f; %zu runs).",
-                              seen.value, seen.low, seen.high,
-                           n);
+                              "(%s).", seen.value, study_error(r, &seen, 1));
     for (size_t k = 0; k < n; k++) {
         struct study_curve loss;
         if (study_probe(r, group[k], "sharpness", "", "loss", &loss, e))
@@ -242,12 +240,12 @@ static int see_mini(struct study_results *r, struct err *e)
         last_quotients(r, group, n, "", "batch", "limit", y, e) || draw_edge(r, MINI, group[0], e))
         return -1;
     struct study_seen seen = study_mean(x, n);
-    seen.what = study_text(r, "The largest eigenvalue over the limit is %.3g (95 %% from %.3g to "
-                              "%.3g; %zu runs).", seen.value, seen.low, seen.high, n);
+    seen.what = study_text(r, "The largest eigenvalue over the limit is %.3g (%s).", seen.value,
+                           study_error(r, &seen, 1));
     study_conclude(r, "mini-batch", &seen);
     seen = study_mean(y, n);
-    seen.what = study_text(r, "Batch sharpness over the limit is %.3g (95 %% from %.3g to %.3g; "
-                              "%zu runs).", seen.value, seen.low, seen.high, n);
+    seen.what = study_text(r, "Batch sharpness over the limit is %.3g (%s).", seen.value,
+                           study_error(r, &seen, 1));
     study_conclude(r, "mini-batch-limit", &seen);
     return 0;
 }
@@ -338,8 +336,7 @@ static int see_frozen(struct study_results *r, const size_t *group, const struct
     }
     struct study_seen seen = study_geometric_mean(x, n);
     seen.what = study_text(r, "The largest eigenvalue is %.3g times as large in evaluation mode "
-                              "(95 %% from %.3g to %.3g; %zu runs).",
-                              seen.value, seen.low, seen.high, n);
+                              "(%s).", seen.value, study_error(r, &seen, 1));
     study_conclude(r, "frozen", &seen);
     return 0;
 }
@@ -377,14 +374,13 @@ static int see_stress(struct study_results *r, struct err *e)
     struct study_seen seen = study_geometric_mean(at, n);
     seen.doubt = doubt;
     seen.what = study_text(r, "At the last measurement before the breakdown the largest "
-                              "eigenvalue is %.3g times the limit (95 %% from %.3g to %.3g; %zu "
-                              "runs).",
-                           seen.value, seen.low, seen.high, n);
+                              "eigenvalue is %.3g times the limit (%s).",
+                           seen.value, study_error(r, &seen, 1));
     study_conclude(r, "bare-breaks", &seen);
     seen = study_geometric_mean(times, n);
     seen.doubt = doubt;
-    seen.what = study_text(r, "With batch norm the rate is %.3g times as high or more (95 %% from "
-                              "%.3g to %.3g; %zu runs).", seen.value, seen.low, seen.high, n);
+    seen.what = study_text(r, "With batch norm the rate is %.3g times as high or more (%s).",
+                           seen.value, study_error(r, &seen, 1));
     study_conclude(r, "ten-times", &seen);
     return see_frozen(r, normed, with, n, e) || draw_ramps(r, normed[0], bare[0], e) ? -1 : 0;
 }

@@ -73,7 +73,6 @@ static int plan_corner(struct study_plan *p, enum corner corner, double factor, 
 static int plan_fraction(struct study_plan *p, double fraction, int batch, double factor,
                          struct err *e)
 {
-    const struct forgetting_scale *s = &forgetting_scales[p->scale];
     char label[80];
     struct numbers n;
     fill(&n, p, fraction, batch, factor, 1);

@@ -105,8 +105,7 @@ static void conclude_quotient(struct study_results *r, const char *claim, const 
         seen.doubt = "a run diverged";
     else if (n >= 2 && isnan(seen.low))
         seen.doubt = "what it is divided by cannot be told from 0";
-    seen.what = study_text(r, "%s is %.3g (95 %% from %.3g to %.3g; %zu seeds).", what, seen.value,
-                           seen.low, seen.high, n);
+    seen.what = study_text(r, "%s is %.3g (%s).", what, seen.value, study_error(r, &seen, 1));
     study_conclude(r, claim, &seen);
 }
 

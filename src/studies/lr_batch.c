@@ -138,8 +138,7 @@ static int plan(struct study_plan *p, struct err *e)
             label_of(g->batches[b], factor, label);
             snprintf(batch, sizeof batch, "%d", g->batches[b]);
             snprintf(lr, sizeof lr, "%.6g", UNIT_RATE * factor);
-            if (study_trials(p, label,
-                             (const char *[]){"batch", batch, "lr", lr, NULL}, e))
+            if (study_trials(p, label, (const char *[]){"batch", batch, "lr", lr, NULL}, e))
                 return -1;
         }
     }

@@ -124,6 +124,10 @@ void study_conclude(struct study_results *r, const char *claim, const struct stu
 const char *study_text(struct study_results *r, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
+/* How well a value is known, for such texts: "95 % from 1.05 to 1.17; n = 6", each end times
+ * `times` (100: percent), or "no interval; n = 1". */
+const char *study_error(struct study_results *r, const struct study_seen *seen, double times);
+
 /* ---- figures, tables, caveats ---- */
 
 struct study_axes {

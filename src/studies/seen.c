@@ -65,6 +65,14 @@ struct study_seen study_exact(double value, size_t n)
                                .error = "none: counted, or computed exactly"};
 }
 
+const char *study_error(struct study_results *r, const struct study_seen *seen, double times)
+{
+    if (isnan(seen->low) || isnan(seen->high))
+        return study_text(r, "no interval; n = %zu", seen->n);
+    return study_text(r, "95 %% from %.3g to %.3g; n = %zu", times * seen->low,
+                      times * seen->high, seen->n);
+}
+
 static json_t *find_claim(const json_t *claims, const char *id)
 {
     size_t i;

@@ -193,7 +193,8 @@ static int settled(struct study_results *r, const char *label, const char *of, c
     for (size_t i = 0; i < n; i++) {
         if (settled_run(r, group[i], of, series, &values[used], e))
             return -1;
-        used += !isnan(values[used]);
+        if (!isnan(values[used]))
+            used++;
     }
     *value = stats_mean(values, used);
     return 0;
@@ -259,9 +260,11 @@ static int see_batches(struct study_results *r, const struct layers *l, struct e
             x[used++] = sum / (double)l->n;
     }
     struct study_seen seen = study_mean(x, used);
+    if (used < n)
+        seen.doubt = "a run diverged";
     seen.what = study_text(r, "The ratio of gradient to weights is %.3f times that of small "
-                              "batches (95 %% from %.3f to %.3f; mean over layers, %zu seeds).",
-                           seen.value, seen.low, seen.high, used);
+                              "batches, on average over layers (%s).",
+                           seen.value, study_error(r, &seen, 1));
     study_conclude(r, "ratio-batch", &seen);
     return 0;
 }
@@ -363,9 +366,8 @@ static int see_loss(struct study_results *r, const char *claim, const char *labe
     struct study_seen seen = study_mean(x, used);
     if (used < n)
         seen.doubt = "a run diverged";
-    seen.what = study_text(r, "'%s': training loss %+.2f %% against decay on (95 %% from %+.2f to "
-                              "%+.2f; %zu seeds).", label, 100 * seen.value, 100 * seen.low,
-                           100 * seen.high, used);
+    seen.what = study_text(r, "'%s': training loss %+.2f %% against decay on (%s).", label,
+                           100 * seen.value, study_error(r, &seen, 100));
     if (claim)
         study_conclude(r, claim, &seen);
     else
@@ -393,9 +395,8 @@ static int see_product(struct study_results *r, struct err *e)
     struct study_seen seen = study_mean(x, used);
     if (used < 2 * n)
         seen.doubt = "a run diverged";
-    seen.what = study_text(r, "The training loss over the whole run differs by %+.2f %% (95 %% "
-                              "from %+.2f to %+.2f; %zu runs).", 100 * seen.value, 100 * seen.low,
-                           100 * seen.high, used);
+    seen.what = study_text(r, "The training loss over the whole run differs by %+.2f %% (%s).",
+                           100 * seen.value, study_error(r, &seen, 100));
     study_conclude(r, "product", &seen);
     return see_loss(r, NULL, PRODUCT_CONTROL, 0, e);
 }

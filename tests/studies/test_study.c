@@ -84,7 +84,11 @@ static int analyse(struct study_results *r, struct err *e)
     assert_int_equal(curve.count, 0);
     size_t n = study_values(r, slow, 2, "test_loss", loss);
     assert_int_equal(n, 2);
-    struct study_seen seen = study_mean(loss, n);
+    struct study_seen seen = study_mean(loss, 1);
+    assert_string_equal(study_error(r, &seen, 1), "no interval; n = 1");
+    seen = (struct study_seen){.low = -0.5, .high = 1.25, .n = 3};
+    assert_string_equal(study_error(r, &seen, 100), "95 % from -50 to 125; n = 3");
+    seen = study_mean(loss, n);
     seen.what = study_text(r, "The mean is %.3f.", seen.value);
     study_conclude(r, "loss", &seen);
     double value = json_number_value(
