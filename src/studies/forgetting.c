@@ -18,7 +18,7 @@
 #include "probes/theory.h"
 
 const struct forgetting_scale forgetting_scales[STUDY_SCALES] = {
-    [STUDY_TINY] = {4096, {32, 128}, {1, 4, 16}, {0.25, 1, 4, 16}, {0.25, 1}},
+    [STUDY_TINY] = {3072, {32, 128}, {1, 4, 16}, {0.25, 1, 4, 16}, {0.25, 1}},
     [STUDY_SMALL] = {24000, {128, 512}, {1, 2, 4, 8, 16}, {0.5, 1, 2, 4, 8, 16},
                      {0.125, 0.25, 0.5, 1}},
     [STUDY_PAPER] = {45000, {128, 512}, {1, 2, 4, 8, 16}, {0.5, 1, 2, 4, 8, 16},

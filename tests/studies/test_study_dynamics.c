@@ -283,7 +283,7 @@ static void test_curvature__goes_each_way(void **state)
 
 static double forgetting_loss(const struct config *c, bool plateau)
 {
-    double octaves = log2(c->lr / 0.1), share = c->train_count / 4096.0;
+    double octaves = log2(c->lr / 0.1), share = c->train_count / 3072.0;
     bool plain = c->crop == 0;
     double gap = plain && share < 1 ? (plateau && octaves > 3 ? off : 1) : 0;
     double best = off > 0 ? 2 : c->batch == 32 ? 1 - log2(share) : 1; /* octave of the best rate */
