@@ -3,27 +3,22 @@
 #ifndef KILN_TESTS_TINY_GROUP_H
 #define KILN_TESTS_TINY_GROUP_H
 
-#include "scratch.h"
+#include "scratch_group.h"
 #include "tiny.h"
 
-static struct scratch scratch;
 static struct images images;
 static struct config config;     /* set it up anew for each test: tiny_config */
 
 static inline int tiny_group_start(void **state)
 {
-    (void)state;
-    scratch_init(&scratch);
     tiny_images(&images);
-    return 0;
+    return scratch_group_start(state);
 }
 
 static inline int tiny_group_end(void **state)
 {
-    (void)state;
     tiny_images_free(&images);
-    scratch_release(&scratch);
-    return 0;
+    return scratch_group_end(state);
 }
 
 #endif

@@ -29,6 +29,30 @@ json_t *json_text(const char *text)
     return value;
 }
 
+const char *json_text_at(const json_t *o, const char *key)
+{
+    const char *text = json_string_value(json_object_get(o, key));
+    return text ? text : "";
+}
+
+double json_real_at(const json_t *o, const char *key)
+{
+    const json_t *value = json_object_get(o, key);
+    return json_is_number(value) ? json_number_value(value) : (double)NAN;
+}
+
+json_t *json_find(const json_t *array, const char *key, const char *value)
+{
+    size_t i;
+    json_t *o;
+    json_array_foreach(array, i, o) {
+        const char *text = json_string_value(json_object_get(o, key));
+        if (text && strcmp(text, value) == 0)
+            return o;
+    }
+    return NULL;
+}
+
 /* Only a lack of memory makes dumping fail. */
 static char *dump(const json_t *value, size_t flags)
 {

@@ -14,6 +14,14 @@ json_t *json_number(double value);
  * byte beyond ASCII becomes '?'. */
 json_t *json_text(const char *text);
 
+/* A member of an object: "" or NaN where it is not there or of another kind. */
+const char *json_text_at(const json_t *o, const char *key);
+double json_real_at(const json_t *o, const char *key);
+
+/* The object of an array whose member `key` is the text `value`; NULL if there is none. It stays
+ * the array's. */
+json_t *json_find(const json_t *array, const char *key, const char *value);
+
 /* One line of text without its newline: floats to 9 significant digits (an fp32 reads back to the
  * same bits). The caller frees. */
 char *json_line(const json_t *value);

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/json.h"
 #include "base/log.h"
 #include "base/stats.h"
 #include "cli/attend.h"
@@ -44,17 +45,11 @@ static void on_planned(void *context, const struct sweep_plan *p)
     sweep_view_init(view, p);
 }
 
-static double real_at(const json_t *o, const char *key)
-{
-    const json_t *x = json_object_get(o, key);
-    return json_is_number(x) ? json_number_value(x) : (double)NAN;
-}
-
 static void draw(const json_t *result)
 {
     const json_t *mean = json_object_get(json_object_get(result, "mean"), "loss");
     enum { COLUMNS = 66 };
-    double values[COLUMNS], min = real_at(result, "min"), max = real_at(result, "max");
+    double values[COLUMNS], min = json_real_at(result, "min"), max = json_real_at(result, "max");
     size_t n = json_array_size(mean), steps = json_array_size(json_object_get(result, "lr"));
     double last = log10(min) + log10(max / min) * (double)(n - 1) / (double)(steps - 1);
     for (int i = 0; i < COLUMNS; i++) {
@@ -76,7 +71,7 @@ static void print_point(const json_t *result, const char *key, const char *what)
 {
     const json_t *p = json_object_get(json_object_get(result, "points"), key), *seed;
     size_t i;
-    double lr = real_at(p, "lr");
+    double lr = json_real_at(p, "lr");
     if (isnan(lr))
         printf("%-34s not reached   seeds:", what);
     else
@@ -87,8 +82,8 @@ static void print_point(const json_t *result, const char *key, const char *what)
         else
             printf(" -");
     }
-    if (isfinite(real_at(p, "sd_factor")))
-        printf("  (sd x/: %.2f)", real_at(p, "sd_factor"));
+    if (isfinite(json_real_at(p, "sd_factor")))
+        printf("  (sd x/: %.2f)", json_real_at(p, "sd_factor"));
     printf("\n");
 }
 
@@ -100,16 +95,16 @@ static void print_confirmed(const json_t *result)
     double *loss = malloc((n + 1) * sizeof *loss), *accuracy = malloc((n + 1) * sizeof *accuracy);
     if (n > 0 && loss && accuracy)
         printf("\n%d steps at a constant rate\n%-12s%22s%22s\n",
-               (int)real_at(result, "confirm_steps"), "lr", "test loss", "test accuracy, %");
+               (int)json_real_at(result, "confirm_steps"), "lr", "test loss", "test accuracy, %");
     for (size_t i = 0; loss && accuracy && i < n;) {
-        double lr = real_at(json_array_get(list, i), "lr");
+        double lr = json_real_at(json_array_get(list, i), "lr");
         size_t count = 0, diverged = 0;
-        for (; i < n && real_at(json_array_get(list, i), "lr") == lr; i++) {
-            double x = real_at(json_array_get(list, i), "test_loss");
+        for (; i < n && json_real_at(json_array_get(list, i), "lr") == lr; i++) {
+            double x = json_real_at(json_array_get(list, i), "test_loss");
             diverged += isfinite(x) ? 0 : 1;
             if (isfinite(x)) {
                 loss[count] = x;
-                accuracy[count++] = 100 * real_at(json_array_get(list, i), "test_accuracy");
+                accuracy[count++] = 100 * json_real_at(json_array_get(list, i), "test_accuracy");
             }
         }
         printf("%-12.3g%12.4f +- %-6.4f%14.2f +- %-5.2f", lr, stats_mean(loss, count),
@@ -129,7 +124,7 @@ static void print_result(const json_t *result)
     double low = json_number_value(json_array_get(range, 0));
     printf("\nlook between %.3g and %.3g: from where the loss falls fastest to the end of its "
            "plateau\n\n", low, json_number_value(json_array_get(range, 1)));
-    if (low <= real_at(result, "min") * (1 + 1e-6))
+    if (low <= json_real_at(result, "min") * (1 + 1e-6))
         printf("The loss falls fastest at the least rate tried: try a smaller --min.\n\n");
     print_point(result, "steepest", "the loss falls fastest at");
     print_point(result, "plateau_begin", "three quarters of the gain from");
@@ -154,16 +149,7 @@ static int report(const struct invocation *inv, json_t *result, const struct swe
         json_decref(result);
         return EXIT_DONE;
     }
-    if (r->stop_signal) {
-        log_say("stopped; the same command goes on");
-        return (int)exit_code_of_signal(r->stop_signal);
-    }
-    if (r->failed)
-        return err_set(e, EXIT_FAILED, "%zu of %zu runs failed; the first: %s", r->failed,
-                       r->total, r->first_failure);
-    log_say("%zu runs are being done by other processes; the same command shows what they found",
-            r->elsewhere);
-    return EXIT_DONE;
+    return sweep_unfinished(r, e);
 }
 
 static int find(struct invocation *inv, struct find_lr *f, const struct images *images,

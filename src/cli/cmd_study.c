@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/file.h"
+#include "base/json.h"
 #include "base/log.h"
 #include "cli/attend.h"
 #include "cli/dryrun.h"
@@ -58,18 +59,6 @@ static int list(const struct invocation *inv, struct err *e)
     return cli_print_json(o, e);
 }
 
-static const char *text_at(const json_t *o, const char *key)
-{
-    const char *text = json_string_value(json_object_get(o, key));
-    return text ? text : "";
-}
-
-static double real_at(const json_t *o, const char *key)
-{
-    const json_t *x = json_object_get(o, key);
-    return json_is_number(x) ? json_number_value(x) : (double)NAN;
-}
-
 /* Wrapped text; the first line begins with `first`, the others are as far in. */
 static void print_paragraph(const char *first, const char *text)
 {
@@ -95,7 +84,7 @@ static void print_paragraph(const char *first, const char *text)
 static void range_text(const json_t *claim, char text[64])
 {
     const json_t *predicted = json_object_get(claim, "predicted");
-    double low = real_at(predicted, "low"), high = real_at(predicted, "high");
+    double low = json_real_at(predicted, "low"), high = json_real_at(predicted, "high");
     if (isnan(low))
         snprintf(text, 64, "<= %.4g", high);
     else if (isnan(high))
@@ -119,14 +108,14 @@ static void print_claims(const json_t *claims)
         const json_t *seen = json_object_get(claim, "seen");
         char range[64], value[32] = "-", interval[64] = "-", n[32];
         range_text(claim, range);
-        if (!isnan(real_at(seen, "value")))
-            snprintf(value, sizeof value, "%.4g", real_at(seen, "value"));
-        if (!isnan(real_at(seen, "low")) && !isnan(real_at(seen, "high")))
-            snprintf(interval, sizeof interval, "%.3g to %.3g", real_at(seen, "low"),
-                     real_at(seen, "high"));
-        snprintf(n, sizeof n, "%.0f", real_at(seen, "n"));
-        text_table_add(&t, (const char *const[]){text_at(claim, "id"), range, value, interval, n,
-                                                 text_at(claim, "verdict")});
+        if (!isnan(json_real_at(seen, "value")))
+            snprintf(value, sizeof value, "%.4g", json_real_at(seen, "value"));
+        if (!isnan(json_real_at(seen, "low")) && !isnan(json_real_at(seen, "high")))
+            snprintf(interval, sizeof interval, "%.3g to %.3g", json_real_at(seen, "low"),
+                     json_real_at(seen, "high"));
+        snprintf(n, sizeof n, "%.0f", json_real_at(seen, "n"));
+        text_table_add(&t, (const char *const[]){json_text_at(claim, "id"), range, value, interval,
+                                                 n, json_text_at(claim, "verdict")});
     }
     text_table_print(&t, 0, stdout);
     text_table_release(&t);
@@ -136,18 +125,20 @@ static void print_study(const json_t *o, const char *dir, const char *page)
 {
     size_t i;
     json_t *claim;
-    printf("%s (%s)\n%s\n\n", text_at(o, "title"), text_at(o, "scale"), text_at(o, "question"));
+    printf("%s (%s)\n%s\n\n", json_text_at(o, "title"), json_text_at(o, "scale"),
+           json_text_at(o, "question"));
     print_claims(json_object_get(o, "claims"));
     printf("\n");
     json_array_foreach(json_object_get(o, "claims"), i, claim) {
         char line[2400];
-        snprintf(line, sizeof line, "%s: %s %s (%s)", text_at(claim, "id"),
-                 text_at(json_object_get(claim, "seen"), "text"), text_at(claim, "verdict"),
-                 text_at(claim, "because"));
+        snprintf(line, sizeof line, "%s: %s %s (%s)", json_text_at(claim, "id"),
+                 json_text_at(json_object_get(claim, "seen"), "text"),
+                 json_text_at(claim, "verdict"), json_text_at(claim, "because"));
         print_paragraph("  ", line);
     }
     printf("\nverdict: %s\nprediction written %s, before the runs\n%s/study.json\n",
-           text_at(o, "verdict"), text_at(json_object_get(o, "prediction"), "written"), dir);
+           json_text_at(o, "verdict"), json_text_at(json_object_get(o, "prediction"), "written"),
+           dir);
     if (*page)
         printf("%s\n", page);
 }
@@ -202,11 +193,12 @@ static void print_prediction(const json_t *claims)
     json_t *claim;
     json_array_foreach(claims, i, claim) {
         printf("\n");
-        print_paragraph("  ", text_at(claim, "statement"));
-        if (*text_at(claim, "formula"))
-            print_paragraph("    formula:   ", text_at(claim, "formula"));
-        print_paragraph("    predicted: ", text_at(json_object_get(claim, "predicted"), "text"));
-        print_paragraph("    rule:      ", text_at(claim, "rule"));
+        print_paragraph("  ", json_text_at(claim, "statement"));
+        if (*json_text_at(claim, "formula"))
+            print_paragraph("    formula:   ", json_text_at(claim, "formula"));
+        print_paragraph("    predicted: ",
+                        json_text_at(json_object_get(claim, "predicted"), "text"));
+        print_paragraph("    rule:      ", json_text_at(claim, "rule"));
     }
 }
 
@@ -240,21 +232,6 @@ static int dry_run(const struct invocation *inv, const struct study_plan *p, con
     progress_duration(seconds, time);
     printf("\n%s: %zu runs, %zu to do, about %s of training on all threads\n", dir,
            p->sweep->trial_count, missing, time);
-    return EXIT_DONE;
-}
-
-/* Trials are left: says why, and gives the exit code. */
-static int unfinished(const struct sweep_report *r, struct err *e)
-{
-    if (r->stop_signal) {
-        log_say("stopped; the same command goes on");
-        return (int)exit_code_of_signal(r->stop_signal);
-    }
-    if (r->failed)
-        return err_set(e, EXIT_FAILED, "%zu of %zu runs failed; the first: %s", r->failed,
-                       r->total, r->first_failure);
-    log_say("%zu runs are being done by other processes; the same command shows the outcome",
-            r->elsewhere);
     return EXIT_DONE;
 }
 
@@ -303,7 +280,7 @@ static int study(struct invocation *inv, struct study_plan *p, const char *dir,
     provenance_release(&from);
     if (rc)
         return -1;
-    return result ? finish(inv, result, dir, e) : unfinished(&done, e);
+    return result ? finish(inv, result, dir, e) : sweep_unfinished(&done, e);
 }
 
 static int run(struct invocation *inv, struct err *e)

@@ -169,16 +169,7 @@ static int report(const struct invocation *inv, const char *dir, const struct sw
     else
         sweep_print(&s);
     sweepdir_release(&s);
-    if (rc)
-        return -1;
-    if (r->stop_signal) {
-        log_say("stopped; the same command goes on");
-        return (int)exit_code_of_signal(r->stop_signal);
-    }
-    if (r->failed)
-        return err_set(e, EXIT_FAILED, "%zu of %zu trials failed; the first: %s", r->failed,
-                       r->total, r->first_failure);
-    return EXIT_DONE;
+    return rc ? -1 : sweep_outcome(r, e);
 }
 
 static int sweep(struct invocation *inv, struct sweep_plan *p, struct halving *h, const char *dir,

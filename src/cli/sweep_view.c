@@ -68,6 +68,27 @@ void sweep_view_ended(void *context, const struct sweep_ended *t, const struct s
     v->spoken = clock_seconds();
 }
 
+int sweep_outcome(const struct sweep_report *r, struct err *e)
+{
+    if (r->stop_signal) {
+        log_say("stopped; the same command goes on");
+        return (int)exit_code_of_signal(r->stop_signal);
+    }
+    if (r->failed)
+        return err_set(e, EXIT_FAILED, "%zu of %zu trials failed; the first: %s", r->failed,
+                       r->total, r->first_failure);
+    return EXIT_DONE;
+}
+
+int sweep_unfinished(const struct sweep_report *r, struct err *e)
+{
+    int rc = sweep_outcome(r, e);
+    if (rc == EXIT_DONE)
+        log_say("%zu trials are being done by other processes; the same command shows the "
+                "outcome", r->elsewhere);
+    return rc;
+}
+
 static const struct {
     const char *name;
     size_t offset;

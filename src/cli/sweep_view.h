@@ -24,6 +24,14 @@ void sweep_view_ended(void *context, const struct sweep_ended *t, const struct s
 /* Finishes the redrawn line. */
 void sweep_view_clear(struct sweep_view *v);
 
+/* The exit code of a sweep that was told to stop, or of which trials failed (-1, and the first
+ * failure in e); else 0. */
+int sweep_outcome(const struct sweep_report *r, struct err *e);
+
+/* The same of one that has left trials undone, with a word to the user where other processes have
+ * them. */
+int sweep_unfinished(const struct sweep_report *r, struct err *e);
+
 /* The trials with state, values and results, and how many are in which state. The caller ends it
  * with json_decref. */
 json_t *sweep_status_json(const struct sweepdir *s);

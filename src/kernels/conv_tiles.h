@@ -37,7 +37,7 @@ enum {
 };
 
 /* A row (or column) of the filter, and the row (or column) of the input that it falls on. */
-struct tile_hit {
+struct conv_hit {
     int tap, at;
 };
 
@@ -77,7 +77,7 @@ struct tile_pixel {
     int c_lines;
     const char *w;          /* two halves, conv_tiles_half_bytes each */
     int r, s;               /* of the whole filter */
-    const struct tile_hit *rows, *columns;
+    const struct conv_hit *rows, *columns;
     int row_count, column_count; /* 0 is allowed: y becomes the bias */
     const float *bias;      /* [32], aligned to a line; read until `end` or later outputs */
     char *y;                /* the tile */
@@ -93,7 +93,7 @@ struct tile_pixels {
     int c_lines;
     const char *w;
     int r;
-    const struct tile_hit *rows;
+    const struct conv_hit *rows;
     int row_count;
     const float *bias;
     const char *ahead;      /* pixels of the input that later calls read, as many as count, to be

@@ -101,16 +101,14 @@ static double macs(const struct node *n)
 
 static void forward(struct lowering *l, int node)
 {
-    const struct node *n = &l->graph->nodes[node];
-    const struct conv_shape s = shape_of(n);
-    lower_conv(l, node, &s, n->tensors[0], n->tensor_count > 1 ? n->tensors[1] : -1);
+    const struct conv_shape s = shape_of(&l->graph->nodes[node]);
+    lower_conv(l, node, &s);
 }
 
 static void backward(struct lowering *l, int node)
 {
-    const struct node *n = &l->graph->nodes[node];
-    const struct conv_shape s = shape_of(n);
-    lower_conv_backward(l, node, &s, n->tensors[0], n->tensor_count > 1 ? n->tensors[1] : -1);
+    const struct conv_shape s = shape_of(&l->graph->nodes[node]);
+    lower_conv_backward(l, node, &s);
 }
 
 extern const struct layer layer_conv;

@@ -109,20 +109,21 @@ void lower_activation_backward(struct lowering *l, int node, enum activation act
 }
 
 static struct step *conv_step(struct lowering *l, const struct operation *op, int node,
-                              const struct conv_shape *shape, int weight, int bias)
+                              const struct conv_shape *shape)
 {
+    const struct node *n = &l->graph->nodes[node];
     struct step *s = lower_step(l, op, node);
     s->conv = *shape;
-    s->tensors[0] = weight;
-    s->tensors[1] = bias;
+    s->tensors[0] = n->tensors[0];
+    s->tensors[1] = n->tensor_count > 1 ? n->tensors[1] : -1;
     return s;
 }
 
-void lower_conv(struct lowering *l, int node, const struct conv_shape *shape, int weight, int bias)
+void lower_conv(struct lowering *l, int node, const struct conv_shape *shape)
 {
     int packed = lower_bytes(l);
-    step_writes(conv_step(l, &op_conv_pack, node, shape, weight, bias), packed);
-    struct step *s = conv_step(l, &op_conv, node, shape, weight, bias);
+    step_writes(conv_step(l, &op_conv_pack, node, shape), packed);
+    struct step *s = conv_step(l, &op_conv, node, shape);
     step_reads(s, lower_input(l, node, 0));
     step_reads(s, packed);
     l->values[node] = lower_map(l, l->graph->nodes[node].out);
@@ -131,20 +132,19 @@ void lower_conv(struct lowering *l, int node, const struct conv_shape *shape, in
 }
 
 /* The weights' gradient comes first: after it the input is free, and its memory can hold dx. */
-void lower_conv_backward(struct lowering *l, int node, const struct conv_shape *shape, int weight,
-                         int bias)
+void lower_conv_backward(struct lowering *l, int node, const struct conv_shape *shape)
 {
     const struct step *forward = program_writer(l->program, l->values[node]);
     int dy = lower_gradient(l, node);
-    struct step *s = conv_step(l, &op_conv_backward_weights, node, shape, weight, bias);
+    struct step *s = conv_step(l, &op_conv_backward_weights, node, shape);
     step_reads(s, forward->reads[0]);
     step_reads(s, dy);
     step_writes(s, lower_bytes(l));
-    s->gradients[0] = weight;
-    s->gradients[1] = bias;
+    s->gradients[0] = s->tensors[0];
+    s->gradients[1] = s->tensors[1];
     if (!lower_wants(l, node, 0))
         return;
-    s = conv_step(l, &op_conv_backward_data, node, shape, weight, bias);
+    s = conv_step(l, &op_conv_backward_data, node, shape);
     step_reads(s, dy);
     step_reads(s, forward->reads[1]);
     int dx = lower_map(l, l->graph->nodes[node].in);

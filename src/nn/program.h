@@ -175,10 +175,10 @@ bool lower_wants(const struct lowering *l, int node, int i);
 void lower_activation(struct lowering *l, int node, enum activation act, double param);
 void lower_activation_backward(struct lowering *l, int node, enum activation act, double param);
 
-/* Emits the steps of a convolution, also for linear layers. bias: tensor or -1. */
-void lower_conv(struct lowering *l, int node, const struct conv_shape *s, int weight, int bias);
-void lower_conv_backward(struct lowering *l, int node, const struct conv_shape *s, int weight,
-                         int bias);
+/* Emits the steps of a convolution, also for linear layers. The node's tensors are its weights and,
+ * if there is a second, its bias. */
+void lower_conv(struct lowering *l, int node, const struct conv_shape *s);
+void lower_conv_backward(struct lowering *l, int node, const struct conv_shape *s);
 
 /* The operations (operations.c). */
 extern const struct operation op_input, op_loss, op_conv_pack, op_conv, op_conv_backward_data,

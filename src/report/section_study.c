@@ -3,21 +3,10 @@
 #include <math.h>
 #include <string.h>
 
+#include "base/json.h"
 #include "report/html.h"
 #include "report/section.h"
 #include "report/study_figure.h"
-
-static const char *text_at(const json_t *o, const char *key)
-{
-    const char *text = json_string_value(json_object_get(o, key));
-    return text ? text : "";
-}
-
-static double real_at(const json_t *o, const char *key)
-{
-    const json_t *value = json_object_get(o, key);
-    return json_is_number(value) ? json_number_value(value) : (double)NAN;
-}
 
 /* The class of a verdict's mark: good, bad, open. */
 static const char *mark_of(const char *verdict)
@@ -31,18 +20,18 @@ static void write_headline(const json_t *s, FILE *out)
 {
     const json_t *claims = json_object_get(s, "claims");
     const json_t *before = json_object_get(s, "prediction");
-    const char *verdict = text_at(s, "verdict");
+    const char *verdict = json_text_at(s, "verdict");
     size_t i, supported = 0, refuted = 0, counting = 0;
     json_t *claim;
     json_array_foreach(claims, i, claim) {
         if (!json_is_true(json_object_get(claim, "counts")))
             continue;
         counting++;
-        supported += strcmp(text_at(claim, "verdict"), "supported") == 0;
-        refuted += strcmp(text_at(claim, "verdict"), "not supported") == 0;
+        supported += strcmp(json_text_at(claim, "verdict"), "supported") == 0;
+        refuted += strcmp(json_text_at(claim, "verdict"), "not supported") == 0;
     }
     fputs("<p class=\"headline\">", out);
-    html_text(out, text_at(s, "question"));
+    html_text(out, json_text_at(s, "question"));
     fputs(" <strong>", out);
     html_printf(out, "%s", strcmp(verdict, "supported") == 0       ? "As predicted"
                            : strcmp(verdict, "not supported") == 0 ? "Not as predicted"
@@ -52,8 +41,8 @@ static void write_headline(const json_t *s, FILE *out)
                      "down before the first run (%s); scale %s, on %s.",
                 counting, counting == 1 ? "" : "s", counting == 1 ? "s" : "", supported,
                 supported == 1 ? "is" : "are", refuted, counting - supported - refuted,
-                counting - supported - refuted == 1 ? "is" : "are", text_at(before, "written"),
-                text_at(s, "scale"), text_at(s, "data"));
+                counting - supported - refuted == 1 ? "is" : "are", json_text_at(before, "written"),
+                json_text_at(s, "scale"), json_text_at(s, "data"));
     if (json_is_true(json_object_get(before, "program_differs")))
         html_printf(out, " This version of kiln would predict otherwise; what was written before "
                          "the runs holds.");
@@ -71,11 +60,11 @@ static void write_fact(FILE *out, const char *name, const char *text)
 
 static void write_seen(FILE *out, const json_t *seen)
 {
-    double value = real_at(seen, "value"), low = real_at(seen, "low");
-    double high = real_at(seen, "high"), n = real_at(seen, "n");
+    double value = json_real_at(seen, "value"), low = json_real_at(seen, "low");
+    double high = json_real_at(seen, "high"), n = json_real_at(seen, "n");
     char a[32], b[32], c[32];
     fputs("<dt>seen</dt><dd>", out);
-    html_text(out, text_at(seen, "text"));
+    html_text(out, json_text_at(seen, "text"));
     if (isfinite(value)) {
         fputs("<small>", out);
         html_printf(out, " %s", html_number(value, 4, a));
@@ -83,8 +72,8 @@ static void write_seen(FILE *out, const json_t *seen)
             html_printf(out, " (%s to %s)", html_number(low, 3, b), html_number(high, 3, c));
         if (isfinite(n))
             html_printf(out, ", n = %.0f", n);
-        if (*text_at(seen, "error"))
-            html_printf(out, "; interval: %s", text_at(seen, "error"));
+        if (*json_text_at(seen, "error"))
+            html_printf(out, "; interval: %s", json_text_at(seen, "error"));
         fputs("</small>", out);
     }
     fputs("</dd>", out);
@@ -92,9 +81,9 @@ static void write_seen(FILE *out, const json_t *seen)
 
 static void write_claim(FILE *out, const json_t *claim)
 {
-    const char *verdict = text_at(claim, "verdict");
+    const char *verdict = json_text_at(claim, "verdict");
     fprintf(out, "<li><p><b>");
-    html_text(out, text_at(claim, "statement"));
+    html_text(out, json_text_at(claim, "statement"));
     fprintf(out, "</b> <span class=\"mark %s\">", mark_of(verdict));
     html_text(out, verdict);
     fputs("</span>", out);
@@ -103,12 +92,12 @@ static void write_claim(FILE *out, const json_t *claim)
     if (json_is_true(json_object_get(claim, "added_after_runs")))
         fputs(" <span class=\"mark\">added after the runs</span>", out);
     fputs("</p><dl>", out);
-    write_fact(out, "formula", text_at(claim, "formula"));
-    write_fact(out, "predicted", text_at(json_object_get(claim, "predicted"), "text"));
+    write_fact(out, "formula", json_text_at(claim, "formula"));
+    write_fact(out, "predicted", json_text_at(json_object_get(claim, "predicted"), "text"));
     write_seen(out, json_object_get(claim, "seen"));
-    write_fact(out, "why", text_at(claim, "because"));
-    write_fact(out, "would have contradicted it", text_at(claim, "falsified_by"));
-    write_fact(out, "rule", text_at(claim, "rule"));
+    write_fact(out, "why", json_text_at(claim, "because"));
+    write_fact(out, "would have contradicted it", json_text_at(claim, "falsified_by"));
+    write_fact(out, "rule", json_text_at(claim, "rule"));
     fputs("</dl></li>\n", out);
 }
 
@@ -129,7 +118,7 @@ static void write_table(FILE *out, const json_t *table)
     size_t i, k;
     json_t *row, *cell;
     fputs("<div class=\"scroll\" tabindex=\"0\"><table>\n<caption>", out);
-    html_text(out, text_at(table, "title"));
+    html_text(out, json_text_at(table, "title"));
     fputs("</caption>\n<thead><tr>", out);
     json_array_foreach(json_object_get(table, "columns"), i, cell) {
         fputs("<th scope=\"col\">", out);
@@ -182,8 +171,8 @@ static void write_command(FILE *out, const json_t *s)
 {
     const json_t *command = json_object_get(s, "command"), *runs = json_object_get(s, "runs");
     fputs("<p class=\"notes\">", out);
-    html_printf(out, "%.0f runs finished, %.0f diverged.", real_at(runs, "finished"),
-                real_at(runs, "diverged"));
+    html_printf(out, "%.0f runs finished, %.0f diverged.", json_real_at(runs, "finished"),
+                json_real_at(runs, "diverged"));
     if (json_is_string(command)) {
         fputs(" Again, from the prediction on: <code>", out);
         html_text(out, json_string_value(command));
@@ -210,9 +199,9 @@ static void write(const struct report *r, FILE *out)
     json_array_foreach(json_object_get(s, "tables"), i, item)
         write_table(out, item);
     write_caveats(out, s);
-    if (*text_at(s, "background")) {
+    if (*json_text_at(s, "background")) {
         fputs("<details><summary>Background</summary><p class=\"lead\">", out);
-        html_text(out, text_at(s, "background"));
+        html_text(out, json_text_at(s, "background"));
         fputs("</p></details>\n", out);
     }
     write_command(out, s);

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/arena.h"
+#include "base/json.h"
 #include "report/figure.h"
 #include "report/html.h"
 
@@ -22,12 +23,6 @@ struct columns {
 struct extent {
     double x[2], y[2];
 };
-
-static const char *text_at(const json_t *o, const char *key)
-{
-    const char *text = json_string_value(json_object_get(o, key));
-    return text ? text : "";
-}
 
 static double *column(const json_t *series, const char *key, size_t count)
 {
@@ -105,7 +100,7 @@ static void add_series(json_t *chart, const json_t *figure, const json_t *series
 {
     bool x_log = json_is_true(json_object_get(json_object_get(figure, "x"), "log"));
     bool y_log = json_is_true(json_object_get(json_object_get(figure, "y"), "log"));
-    const char *style = text_at(series, "style"), *name = text_at(series, "name");
+    const char *style = json_text_at(series, "style"), *name = json_text_at(series, "name");
     bool points = strcmp(style, "points") == 0;
     struct columns c;
     columns_init(&c, series);
@@ -130,19 +125,18 @@ static void add_series(json_t *chart, const json_t *figure, const json_t *series
 static void add_reference(json_t *chart, const json_t *reference, int colour,
                           const struct extent *e)
 {
-    const json_t *value = json_object_get(reference, "value");
-    double at = json_is_number(value) ? json_number_value(value) : (double)NAN;
-    bool upright = strcmp(text_at(reference, "axis"), "x") == 0;
+    double at = json_real_at(reference, "value");
+    bool upright = strcmp(json_text_at(reference, "axis"), "x") == 0;
     const double along[] = {at, at};
     if (isfinite(at) && isfinite(e->x[0]) && isfinite(e->y[0]))
-        chart_add(chart, "mark", text_at(reference, "name"), text_at(reference, "name"), colour,
-                  upright ? along : e->x, upright ? e->y : along, 2, 0);
+        chart_add(chart, "mark", json_text_at(reference, "name"), json_text_at(reference, "name"),
+                  colour, upright ? along : e->x, upright ? e->y : along, 2, 0);
 }
 
 static void set_axis(json_t *chart, const json_t *figure, const char *which)
 {
     const json_t *axis = json_object_get(figure, which);
-    chart_axis(chart, which, text_at(axis, "title"),
+    chart_axis(chart, which, json_text_at(axis, "title"),
                json_is_true(json_object_get(axis, "log")) ? "logarithmic" : "linear");
 }
 
@@ -155,9 +149,9 @@ static void make_notes(const json_t *figure, const double n[2], char notes[1024]
     bool spread = false;
     json_array_foreach(json_object_get(figure, "series"), i, series) {
         spread |= json_array_size(json_object_get(series, "low")) > 0;
-        if (*text_at(series, "source") && at < sizeof sources)
+        if (*json_text_at(series, "source") && at < sizeof sources)
             at += (size_t)snprintf(sources + at, sizeof sources - at, " %.100s: %.200s.",
-                                   text_at(series, "name"), text_at(series, "source"));
+                                   json_text_at(series, "name"), json_text_at(series, "source"));
     }
     if (isfinite(n[0]) && n[0] == n[1])
         snprintf(runs, sizeof runs, "n = %.0f run%s a point. ", n[0], n[0] == 1 ? "" : "s");
@@ -183,11 +177,11 @@ void study_figure_write(FILE *out, const struct report *r, const json_t *figure,
     set_axis(chart, figure, "y");
     snprintf(id, sizeof id, "fig-study-%zu", number);
     snprintf(alt, sizeof alt, "Line chart of %.200s over %.200s.",
-             text_at(json_object_get(figure, "y"), "title"),
-             text_at(json_object_get(figure, "x"), "title"));
+             json_text_at(json_object_get(figure, "y"), "title"),
+             json_text_at(json_object_get(figure, "x"), "title"));
     make_notes(figure, n, notes);
-    const struct figure f = {id, text_at(figure, "title"), text_at(figure, "caption"), alt, notes,
-                             "study"};
+    const struct figure f = {id, json_text_at(figure, "title"), json_text_at(figure, "caption"),
+                             alt, notes, "study"};
     figure_write(out, r, &f, chart);
     json_decref(chart);
 }

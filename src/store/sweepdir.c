@@ -27,12 +27,6 @@ int sweepdir_is(const char *path)
     return file_join(file, sizeof file, path, "sweep.json", NULL) == 0 && file_exists(file);
 }
 
-static const char *text_at(const json_t *o, const char *key)
-{
-    const char *text = json_string_value(json_object_get(o, key));
-    return text ? text : "";
-}
-
 static int damaged(const struct sweepdir *s, const char *what, struct err *e)
 {
     return err_set(e, EXIT_DATA, "'%s/sweep.json' is damaged: %s", s->path, what);
@@ -42,8 +36,8 @@ static int read_axis(struct sweepdir *s, const json_t *from, struct sweep_axis *
                      struct err *e)
 {
     const json_t *values = json_object_get(from, "values");
-    axis->key = text_at(from, "key");
-    axis->scale = text_at(from, "scale");
+    axis->key = json_text_at(from, "key");
+    axis->scale = json_text_at(from, "scale");
     axis->count = json_array_size(values);
     const char **list = arena_alloc(&s->memory, axis->count, sizeof *list);
     for (size_t i = 0; i < axis->count; i++) {
@@ -65,16 +59,16 @@ static int read_trial(struct sweepdir *s, const json_t *from, struct sweep_trial
 {
     const json_t *set = json_object_get(from, "set");
     const json_t *shared = json_object_get(s->file, "base");
-    trial->id = text_at(from, "id");
+    trial->id = json_text_at(from, "id");
     if (!is_id(trial->id)) /* it becomes part of a path */
         return damaged(s, "a trial's id is not 16 hex digits", e);
-    trial->label = text_at(from, "label");
-    trial->seed = text_at(json_object_get(set, "seed") ? set : shared, "seed");
+    trial->label = json_text_at(from, "label");
+    trial->seed = json_text_at(json_object_get(set, "seed") ? set : shared, "seed");
     trial->path = arena_printf(&s->memory, "%s/trials/%s", s->path, trial->id);
     const char **values = arena_alloc(&s->memory, s->axis_count, sizeof *values);
     for (size_t i = 0; i < s->axis_count; i++) {
         const char *key = s->axes[i].key;
-        values[i] = text_at(json_object_get(set, key) ? set : shared, key);
+        values[i] = json_text_at(json_object_get(set, key) ? set : shared, key);
     }
     trial->values = values;
     return 0;
@@ -117,9 +111,9 @@ int sweepdir_read(struct sweepdir *s, const char *path, struct err *e)
     if (file_join(file, sizeof file, s->path, "sweep.json", e) ||
         !(s->file = json_read(file, EXIT_DATA, e)) || read_lists(s, e))
         goto failed;
-    s->kind = text_at(s->file, "kind");
-    s->recipe = text_at(s->file, "recipe");
-    s->sampler = text_at(json_object_get(s->file, "sampler"), "kind");
+    s->kind = json_text_at(s->file, "kind");
+    s->recipe = json_text_at(s->file, "recipe");
+    s->sampler = json_text_at(json_object_get(s->file, "sampler"), "kind");
     return 0;
 failed:
     sweepdir_release(s);

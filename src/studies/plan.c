@@ -35,22 +35,11 @@ static json_t *end_json(double x)
     return json_number(x);
 }
 
-static bool is_predicted(const json_t *claims, const char *id)
-{
-    size_t i;
-    json_t *claim;
-    json_array_foreach(claims, i, claim) {
-        if (strcmp(json_string_value(json_object_get(claim, "id")), id) == 0)
-            return true;
-    }
-    return false;
-}
-
 void study_predict(struct study_plan *p, const struct study_claim *claim)
 {
     char rule[600];
     json_t *o = json_object(), *predicted = json_object();
-    assert(!is_predicted(p->claims, claim->id) && claim->low <= claim->high);
+    assert(!json_find(p->claims, "id", claim->id) && claim->low <= claim->high);
     assert(claim->statement && claim->prediction && claim->falsified_by);
     study_rule_text(claim->low, claim->high, claim->condition, rule, sizeof rule);
     json_object_set_new(predicted, "text", json_string(claim->prediction));

@@ -73,18 +73,6 @@ const char *study_error(struct study_results *r, const struct study_seen *seen, 
                       times * seen->high, seen->n);
 }
 
-static json_t *find_claim(const json_t *claims, const char *id)
-{
-    size_t i;
-    json_t *claim;
-    json_array_foreach(claims, i, claim) {
-        const char *name = json_string_value(json_object_get(claim, "id"));
-        if (name && strcmp(name, id) == 0)
-            return claim;
-    }
-    return NULL;
-}
-
 /* An end of a predicted range, which is null where it is open. */
 static double end_of(const json_t *claim, const char *key, double open)
 {
@@ -107,9 +95,9 @@ static json_t *seen_json(const struct study_seen *seen)
 void study_conclude(struct study_results *r, const char *id, const struct study_seen *seen)
 {
     const char *why;
-    json_t *claim = find_claim(r->claims, id);
+    json_t *claim = json_find(r->claims, "id", id);
     if (!claim) {
-        claim = json_deep_copy(find_claim(r->plan->claims, id));
+        claim = json_deep_copy(json_find(r->plan->claims, "id", id));
         assert(claim); /* the study concludes what it never predicted */
         json_object_set_new(claim, "added_after_runs", json_true());
         json_array_append_new(r->claims, claim);

@@ -9,6 +9,7 @@
 
 #include "base/cpu.h"
 #include "base/hash.h"
+#include "base/json.h"
 #include "base/log.h"
 #include "base/process.h"
 #include "train/trainer.h"
@@ -89,12 +90,6 @@ json_t *manifest_new(const struct config *c, const char *recipe, const struct im
     return o;
 }
 
-static const char *text_at(const json_t *o, const char *key)
-{
-    const char *text = json_string_value(json_object_get(o, key));
-    return text ? text : "";
-}
-
 int manifest_check(const json_t *manifest, const char *path, const struct config *c,
                    const struct images *images, struct err *e)
 {
@@ -102,12 +97,12 @@ int manifest_check(const json_t *manifest, const char *path, const struct config
     if (!json_is_array(json_object_get(manifest, "sessions")))
         return err_set(e, EXIT_DATA, "'%s/manifest.json' has no list of sessions", path);
     config_hash(c, hash);
-    if (strcmp(text_at(manifest, "config_hash"), hash) != 0)
+    if (strcmp(json_text_at(manifest, "config_hash"), hash) != 0)
         return err_set(e, EXIT_USAGE,
                        "'%s' was begun with another configuration; a resume may change threads, "
                        "steps, folders, evaluation and checkpoints only",
                        path);
-    const char *data = text_at(json_object_get(manifest, "data"), "hash");
+    const char *data = json_text_at(json_object_get(manifest, "data"), "hash");
     if (strcmp(data, images->hash) != 0)
         return err_set(e, EXIT_DATA, "'%s' was begun with other images than those of '%s'", path,
                        images->source);
@@ -117,7 +112,7 @@ int manifest_check(const json_t *manifest, const char *path, const struct config
 int manifest_take_convolutions(const json_t *manifest, const char *path, struct config *c,
                                struct err *e)
 {
-    const char *text = text_at(manifest, "convolutions");
+    const char *text = json_text_at(manifest, "convolutions");
     if (strlen(text) >= sizeof c->convolutions_recorded)
         return err_set(e, EXIT_DATA, "'%s/manifest.json' has a list of convolutions too long to be "
                        "a network's", path);
@@ -129,7 +124,7 @@ int manifest_take_tier(const json_t *manifest, const char *path, bool asked, str
                        struct err *e)
 {
     const json_t *session = json_array_get(json_object_get(manifest, "sessions"), 0);
-    int tier = tier_parse(text_at(session, "tier"));
+    int tier = tier_parse(json_text_at(session, "tier"));
     if (tier <= TIER_AUTO || tier == c->isa)
         return 0;
     if (asked) {

@@ -74,18 +74,6 @@ static json_t *axis_json(const struct axis *a, bool sampled)
     return o;
 }
 
-static json_t *find_axis(const json_t *axes, const char *key)
-{
-    size_t i;
-    json_t *axis;
-    json_array_foreach(axes, i, axis) {
-        const char *name = json_string_value(json_object_get(axis, "key"));
-        if (name && strcmp(name, key) == 0)
-            return axis;
-    }
-    return NULL;
-}
-
 /* The axes of a list: every key that a trial sets but the seed, and the values in the order in
  * which they come. */
 static json_t *found_axes(const struct sweep_plan *p)
@@ -95,7 +83,7 @@ static json_t *found_axes(const struct sweep_plan *p)
         for (const char *const *pair = p->trials[i].set; *pair; pair += 2) {
             if (strcmp(pair[0], "seed") == 0)
                 continue;
-            json_t *axis = find_axis(axes, pair[0]);
+            json_t *axis = json_find(axes, "key", pair[0]);
             if (!axis) {
                 const struct axis empty = {.key = pair[0]};
                 axis = axis_json(&empty, false);
@@ -165,12 +153,6 @@ static json_t *plan_json(const struct sweep_plan *p, const struct provenance *fr
     return o;
 }
 
-static const char *text_at(const json_t *o, const char *key)
-{
-    const char *text = json_string_value(json_object_get(o, key));
-    return text ? text : "";
-}
-
 static int differs(const char *dir, const char *what, const char *there, const char *here,
                    struct err *e)
 {
@@ -186,7 +168,7 @@ static bool may_differ(const json_t *axes, const struct option_def *o)
     for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++)
         if (strcmp(o->name, keys[i]) == 0)
             return true;
-    return strcmp(o->group, "checkpoints") == 0 || find_axis(axes, o->name);
+    return strcmp(o->group, "checkpoints") == 0 || json_find(axes, "key", o->name);
 }
 
 static int check_base(const char *dir, const json_t *there, const json_t *here, struct err *e)
@@ -200,8 +182,8 @@ static int check_base(const char *dir, const json_t *there, const json_t *here, 
             return err_set(e, EXIT_USAGE,
                            "'%s' was begun by a kiln that had no key '%s'; choose another --out",
                            dir, o->name);
-        if (strcmp(text_at(old, o->name), text_at(new, o->name)) != 0)
-            return differs(dir, o->name, text_at(old, o->name), text_at(new, o->name), e);
+        if (strcmp(json_text_at(old, o->name), json_text_at(new, o->name)) != 0)
+            return differs(dir, o->name, json_text_at(old, o->name), json_text_at(new, o->name), e);
     }
     return 0;
 }
@@ -214,29 +196,30 @@ static int check_same(const char *dir, const json_t *there, const json_t *here, 
     const json_t *new_axes = json_object_get(here, "axes");
     size_t i;
     json_t *axis;
-    if (strcmp(text_at(there, "kind"), text_at(here, "kind")) != 0)
-        return differs(dir, "kind", text_at(there, "kind"), text_at(here, "kind"), e);
-    if (strcmp(text_at(old, "kind"), text_at(new, "kind")) != 0)
-        return differs(dir, "sampler", text_at(old, "kind"), text_at(new, "kind"), e);
-    if (strcmp(text_at(old, "seed"), text_at(new, "seed")) != 0)
-        return differs(dir, "sampler's seed", text_at(old, "seed"), text_at(new, "seed"), e);
+    if (strcmp(json_text_at(there, "kind"), json_text_at(here, "kind")) != 0)
+        return differs(dir, "kind", json_text_at(there, "kind"), json_text_at(here, "kind"), e);
+    if (strcmp(json_text_at(old, "kind"), json_text_at(new, "kind")) != 0)
+        return differs(dir, "sampler", json_text_at(old, "kind"), json_text_at(new, "kind"), e);
+    if (strcmp(json_text_at(old, "seed"), json_text_at(new, "seed")) != 0)
+        return differs(dir, "sampler's seed", json_text_at(old, "seed"),
+                       json_text_at(new, "seed"), e);
     if (!json_equal(json_object_get(there, "halving"), json_object_get(here, "halving")) &&
         (json_object_get(there, "halving") || json_object_get(here, "halving")))
         return err_set(e, EXIT_USAGE, "'%s' is another sweep: it halves by another factor, or not "
                        "at all; choose another --out", dir);
     json_array_foreach(old_axes, i, axis) {
-        if (!find_axis(new_axes, text_at(axis, "key")))
+        if (!json_find(new_axes, "key", json_text_at(axis, "key")))
             return err_set(e, EXIT_USAGE, "'%s' is another sweep: it varies %s; choose another "
-                           "--out", dir, text_at(axis, "key"));
+                           "--out", dir, json_text_at(axis, "key"));
     }
     json_array_foreach(new_axes, i, axis) {
-        const json_t *other = find_axis(old_axes, text_at(axis, "key"));
+        const json_t *other = json_find(old_axes, "key", json_text_at(axis, "key"));
         if (!other)
             return err_set(e, EXIT_USAGE, "'%s' is another sweep: it does not vary %s; choose "
-                           "another --out", dir, text_at(axis, "key"));
-        if (*text_at(new, "seed") && !json_equal(axis, other)) /* other ends, other points */
+                           "another --out", dir, json_text_at(axis, "key"));
+        if (*json_text_at(new, "seed") && !json_equal(axis, other)) /* other ends, other points */
             return err_set(e, EXIT_USAGE, "'%s' is another sweep: it draws %s from another range; "
-                           "choose another --out", dir, text_at(axis, "key"));
+                           "choose another --out", dir, json_text_at(axis, "key"));
     }
     return check_base(dir, there, here, e);
 }
@@ -258,7 +241,7 @@ static void merge_axis(json_t *there, const json_t *here)
     n = json_array_size(values);
     if (n == before)
         return;
-    const struct option_def *o = options_find(config_options, text_at(there, "key"));
+    const struct option_def *o = options_find(config_options, json_text_at(there, "key"));
     if (o->type != OPTION_INT && o->type != OPTION_REAL && o->type != OPTION_SEED)
         return;
     json_t **list = xcalloc(n, sizeof *list);
@@ -286,16 +269,16 @@ static void merge_command(json_t *there, const json_t *here)
 static size_t merge(json_t *there, const json_t *here)
 {
     json_t *trials = json_object_get(there, "trials"), *seeds = json_object_get(there, "seeds");
-    json_t *ids = json_object(), *entry;
+    json_t *axes = json_object_get(there, "axes"), *ids = json_object(), *entry;
     size_t i, added = 0;
     json_array_foreach(json_object_get(here, "axes"), i, entry)
-        merge_axis(find_axis(json_object_get(there, "axes"), text_at(entry, "key")), entry);
+        merge_axis(json_find(axes, "key", json_text_at(entry, "key")), entry);
     json_array_foreach(json_object_get(here, "seeds"), i, entry)
         add_text(seeds, json_string_value(entry));
     json_array_foreach(trials, i, entry)
-        json_object_set_new(ids, text_at(entry, "id"), json_true());
+        json_object_set_new(ids, json_text_at(entry, "id"), json_true());
     json_array_foreach(json_object_get(here, "trials"), i, entry) {
-        if (json_object_get(ids, text_at(entry, "id")))
+        if (json_object_get(ids, json_text_at(entry, "id")))
             continue;
         json_array_append(trials, entry);
         added++;

@@ -19,15 +19,13 @@
 #include "base/file.h"
 #include "base/rng.h"
 #include "export/onnx.h"
-#include "scratch.h"
+#include "scratch_group.h"
 #include "support/net.h"
 #include "train/checkpoint.h"
 
 enum { IMAGES_COUNT = 5, SEED = 77, CASES = 16 };
 
 #define ONNX "onnx,onnxruntime,numpy"
-static struct scratch scratch;
-
 /* A file of one network's folder, in one of a few rooms. */
 static const char *in_case(int number, const char *name)
 {
@@ -264,20 +262,6 @@ static void test_onnx__the_zoo(void **state)
     arena_release(&a);
 }
 
-static int enter(void **state)
-{
-    (void)state;
-    scratch_init(&scratch);
-    return 0;
-}
-
-static int leave(void **state)
-{
-    (void)state;
-    scratch_release(&scratch);
-    return 0;
-}
-
 int main(void)
 {
     if (system("python3 '" KILN_SOURCE_DIR "/tests/support/peers.py' " ONNX " -c pass"))
@@ -288,5 +272,5 @@ int main(void)
         cmocka_unit_test(test_onnx__maps_and_vectors_meet),
         cmocka_unit_test(test_onnx__the_zoo),
     };
-    return cmocka_run_group_tests(tests, enter, leave);
+    return cmocka_run_group_tests(tests, scratch_group_start, scratch_group_end);
 }

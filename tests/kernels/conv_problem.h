@@ -1,10 +1,9 @@
-/* conv_problem.h - a convolution with random operands and its exact results, for tests of
- * algorithms in bf16.
+/* conv_problem.h - a convolution with random operands and its exact results.
  *
- * Operands of products are numbers of bf16, so that only sums and results are rounded. A sum of m
- * products in fp32, in any order, is off by at most gamma(m) * sum |a| |b|, gamma(m) = m u /
- * (1 - m u), u = 2^-24 (Higham, Accuracy and Stability of Numerical Algorithms, 2002, eq. 3.5); a
- * result that is stored in bf16 by 2^-8 of it besides. */
+ * Operands of products are numbers of the precision, so that only sums and results are rounded. A
+ * sum of m products in fp32, in any order, is off by at most gamma(m) * sum |a| |b|, gamma(m) =
+ * m u / (1 - m u), u = 2^-24 (Higham, Accuracy and Stability of Numerical Algorithms, 2002, eq.
+ * 3.5); a result that is stored in bf16 by 2^-8 of it besides. */
 #ifndef KILN_TESTS_KERNELS_CONV_PROBLEM_H
 #define KILN_TESTS_KERNELS_CONV_PROBLEM_H
 
@@ -24,7 +23,7 @@ struct sum {
 };
 
 struct expected {
-    struct sum *y, *dx, *dw;
+    struct sum *y, *dx, *dw, *dbias;
 };
 
 static inline size_t product(int a, int b, int c, int d)
@@ -32,27 +31,31 @@ static inline size_t product(int a, int b, int c, int d)
     return (size_t)a * (size_t)b * (size_t)c * (size_t)d;
 }
 
-/* Numbers of bf16 in (-1, 1). */
-static inline double *problem_values(struct rng *r, size_t count)
+/* Numbers of bf16 or fp32 in (-1, 1). */
+static inline double *problem_values(struct rng *r, size_t count, enum precision p)
 {
     double *v = malloc(count * sizeof *v);
     assert_non_null(v);
     for (size_t i = 0; i < count; i++) {
-        int exponent;
-        double mantissa = frexp((double)(rng_uniform(r) * 2 - 1), &exponent);
-        v[i] = ldexp(nearbyint(mantissa * 256) / 256, exponent);
+        v[i] = (double)(rng_uniform(r) * 2 - 1);
+        if (p == PRECISION_BF16) {
+            int exponent;
+            double mantissa = frexp(v[i], &exponent);
+            v[i] = ldexp(nearbyint(mantissa * 256) / 256, exponent);
+        }
     }
     return v;
 }
 
-static inline struct problem problem_new(const struct conv_shape *s, int n, uint64_t stream)
+static inline struct problem problem_new(const struct conv_shape *s, int n, uint64_t stream,
+                                         enum precision p)
 {
     struct rng r = rng_at(7, RNG_TEST, 0, stream);
     struct problem m = {.s = *s, .n = n};
-    m.x = problem_values(&r, product(n, s->c, s->h, s->w));
-    m.dy = problem_values(&r, product(n, s->k, s->p, s->q));
-    m.w = problem_values(&r, product(s->k, s->c, s->r, s->s));
-    m.bias = problem_values(&r, (size_t)s->k);
+    m.x = problem_values(&r, product(n, s->c, s->h, s->w), p);
+    m.dy = problem_values(&r, product(n, s->k, s->p, s->q), p);
+    m.w = problem_values(&r, product(s->k, s->c, s->r, s->s), p);
+    m.bias = problem_values(&r, (size_t)s->k, PRECISION_FP32);
     return m;
 }
 
@@ -79,6 +82,7 @@ static inline void expect_output(struct expected *e, const struct problem *m, in
     size_t y = (product(i, s->k, 1, 1) + (size_t)k) * product(s->p, s->q, 1, 1) +
                (size_t)(p * s->q + q);
     sum_add(&e->y[y], m->bias[k], 1);
+    sum_add(&e->dbias[k], m->dy[y], 1);
     for (int c = 0; c < s->c; c++)
         for (int r = 0; r < s->r; r++)
             for (int t = 0; t < s->s; t++) {
@@ -102,10 +106,12 @@ static inline struct expected expected_new(const struct problem *m)
         .y = calloc(product(m->n, s->k, s->p, s->q), sizeof *e.y),
         .dx = calloc(product(m->n, s->c, s->h, s->w), sizeof *e.dx),
         .dw = calloc(product(s->k, s->c, s->r, s->s), sizeof *e.dw),
+        .dbias = calloc((size_t)s->k, sizeof *e.dbias),
     };
     assert_non_null(e.y);
     assert_non_null(e.dx);
     assert_non_null(e.dw);
+    assert_non_null(e.dbias);
     for (int i = 0; i < m->n; i++)
         for (int k = 0; k < s->k; k++)
             for (int p = 0; p < s->p; p++)
@@ -119,6 +125,7 @@ static inline void expected_free(struct expected *e)
     free(e->y);
     free(e->dx);
     free(e->dw);
+    free(e->dbias);
 }
 
 /* How far a sum in fp32 may be off, and with `stored` what was stored in bf16. */

@@ -17,7 +17,7 @@
 #include "base/rng.h"
 #include "kernels/bf16.h"
 
-enum { GUARD = 256, GUARD_BYTE = 0xa5 };
+enum { GUARD = 4096, GUARD_BYTE = 0xa5 };
 
 /* Bytes between two guards, aligned to 64. */
 struct buffer {
@@ -25,7 +25,8 @@ struct buffer {
     size_t bytes;
 };
 
-static inline struct buffer buffer_new(size_t bytes)
+/* Filled with so many times the same byte. */
+static inline struct buffer buffer_of(size_t bytes, int byte)
 {
     struct buffer b = {.bytes = bytes};
     size_t room = (bytes + 2 * GUARD + 63) / 64 * 64;
@@ -33,8 +34,14 @@ static inline struct buffer buffer_new(size_t bytes)
     assert_non_null(b.base);
     memset(b.base, GUARD_BYTE, room);
     b.data = b.base + GUARD;
-    memset(b.data, 0x3f, bytes); /* a finite number in every precision */
+    memset(b.data, byte, bytes);
     return b;
+}
+
+/* Filled with a finite number of every precision. */
+static inline struct buffer buffer_new(size_t bytes)
+{
+    return buffer_of(bytes, 0x3f);
 }
 
 /* Fails the test if something wrote around the buffer. */
@@ -105,6 +112,32 @@ static inline double rounded_to_map(const struct backend *b, double v)
     if (b->precision == PRECISION_BF16)
         return (double)bf16_to_float(bf16_from_float((float)v));
     return rounded(b, v);
+}
+
+/* An activation and its slope; alpha is celu's. */
+static inline double act_value(enum activation a, double x, double alpha)
+{
+    switch (a) {
+    case ACT_NONE: return x;
+    case ACT_RELU: return x > 0 ? x : 0;
+    case ACT_GELU: return x * 0.5 * erfc(-x / sqrt(2));
+    case ACT_SILU: return x / (1 + exp(-x));
+    case ACT_CELU: return x > 0 ? x : alpha * expm1(x / alpha);
+    }
+    return 0;
+}
+
+static inline double act_slope(enum activation a, double x, double alpha)
+{
+    double s = 1 / (1 + exp(-x));
+    switch (a) {
+    case ACT_NONE: return 1;
+    case ACT_RELU: return x > 0;
+    case ACT_GELU: return 0.5 * erfc(-x / sqrt(2)) + x * exp(-x * x / 2) / sqrt(2 * acos(-1));
+    case ACT_SILU: return s + x * s * (1 - s);
+    case ACT_CELU: return x > 0 ? 1 : exp(x / alpha);
+    }
+    return 0;
 }
 
 /* How far storing v in a map may move it, beyond the rounding to P. */

@@ -14,31 +14,6 @@ enum { ALL = sizeof all / sizeof all[0] };
 
 static const double ALPHA = 0.3;
 
-static double value(enum activation a, double x)
-{
-    switch (a) {
-    case ACT_NONE: return x;
-    case ACT_RELU: return x > 0 ? x : 0;
-    case ACT_GELU: return x * 0.5 * erfc(-x / sqrt(2));
-    case ACT_SILU: return x / (1 + exp(-x));
-    case ACT_CELU: return x > 0 ? x : ALPHA * expm1(x / ALPHA);
-    }
-    return 0;
-}
-
-static double slope(enum activation a, double x)
-{
-    double s = 1 / (1 + exp(-x));
-    switch (a) {
-    case ACT_NONE: return 1;
-    case ACT_RELU: return x > 0;
-    case ACT_GELU: return 0.5 * erfc(-x / sqrt(2)) + x * exp(-x * x / 2) / sqrt(2 * acos(-1));
-    case ACT_SILU: return s + x * s * (1 - s);
-    case ACT_CELU: return x > 0 ? 1 : exp(x / ALPHA);
-    }
-    return 0;
-}
-
 /* Numbers of all sizes and both signs: a fine grid where the functions bend, and powers. */
 static void fill_range(double *values, size_t count)
 {
@@ -62,7 +37,8 @@ static void range(struct backend *b)
         map_download(b, &y);
         map_download(b, &dx);
         for (size_t i = 0; i < values_of(&x); i++) {
-            double v = x.values[i], want = value(all[a], v), s = slope(all[a], v);
+            double v = x.values[i], want = act_value(all[a], v, ALPHA);
+            double s = act_slope(all[a], v, ALPHA);
             bool fp64 = b->precision == PRECISION_FP64;
             double units = (plain ? 4 : 8) * unit(b) * (fp64 ? 1 + fmin(v * v, 1e3) : 1);
             /* A float of 1/alpha moves celu's argument, x / alpha, by its own rounding. */
@@ -104,7 +80,7 @@ static void special(struct backend *b)
         b->ops->act_forward(b, 1, all[a], ALPHA, &x.map, &y.map);
         map_download(b, &y);
         for (int i = 0; i < COUNT; i++) {
-            double want = value(all[a], x.values[i]);
+            double want = act_value(all[a], x.values[i], ALPHA);
             double off = all[a] == ACT_GELU && coarse(b) && x.values[i] < 0 ? COARSE_VALUE : 0;
             assert_within(y.values[i], want, 8 * unit(b) * fabs(want) + 256 * tiny(b) + off +
                                                  storing(b, fabs(want) + off));

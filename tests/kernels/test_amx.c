@@ -188,7 +188,7 @@ static int make_cases(void **state)
         } else {
             s = random_shape(&r, &n);
         }
-        cases[i].m = problem_new(&s, n, (uint64_t)i);
+        cases[i].m = problem_new(&s, n, (uint64_t)i, PRECISION_BF16);
         cases[i].e = expected_new(&cases[i].m);
     }
     return 0;
@@ -247,7 +247,7 @@ static void test_amx__threads_do_not_change_a_bit(void **state)
         shape_of(65, 4, 4, 33, 3, 3, 2, 1, 0),
     };
     for (int i = 0; i < 2; i++) {
-        struct problem m = problem_new(&shapes[i], i ? 300 : 70, 100);
+        struct problem m = problem_new(&shapes[i], i ? 300 : 70, 100, PRECISION_BF16);
         struct outcome one = outcome_new(&m, 1, false);
         for (int t = 0; t < 4; t++) {
             struct outcome many = outcome_new(&m, threads[t], false);
@@ -274,7 +274,7 @@ static void check_row(int count, int width, int column)
         w[i] = bf16_from_float((float)rng_normal(&r)).bits;
     for (int i = 0; i < 32; i++)
         bias[i] = rng_uniform(&r);
-    const struct tile_hit rows[] = {{0, 1}, {2, 0}};
+    const struct conv_hit rows[] = {{0, 1}, {2, 0}};
     memset(y, 0, sizeof y);
     kernels.begin(&run, false);
     struct tile_pixels four = {
@@ -287,11 +287,11 @@ static void check_row(int count, int width, int column)
     kernels.end(&run);
     kernels.begin(&run, true);
     for (int i = 0; i < count; i++) {
-        struct tile_hit columns[3];
+        struct conv_hit columns[3];
         int hits = 0;
         for (int t = 0; t < 3; t++)
             if (column + i + t >= 0 && column + i + t < width)
-                columns[hits++] = (struct tile_hit){t, column + i + t};
+                columns[hits++] = (struct conv_hit){t, column + i + t};
         struct tile_pixel one = {
             .x = (char *)x, .x_row = sizeof x[0], .x_pixel = sizeof x[0][0], .c_lines = LINES,
             .w = (char *)w, .r = ROWS, .s = 3, .rows = rows, .columns = columns, .row_count = 2,

@@ -6,148 +6,13 @@
  * Algorithms, 2002, eq. 3.5); the naive sum in double by gamma_m with eps = 2^-53. In bf16 operands
  * are numbers of bf16, so that only sums (eps of fp32) and the maps that are written are rounded,
  * these by 2^-8 for each kernel call of up to 64 taps. */
-#include <math.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 
-#include <cmocka.h>
-
-#include "backend/backend.h"
 #include "base/arena.h"
-#include "base/rng.h"
-#include "kernels/bf16.h"
+#include "kernels/conv_problem.h"
 #include "kernels/kernels.h"
 
-enum { GUARD = 4096, GUARD_BYTE = 0xa5, RANDOM_CASES = 80 };
-
-/* Memory between two guards, filled with a byte that makes a NaN of every float. */
-struct guarded {
-    unsigned char *base;
-    size_t bytes;
-};
-
-static void *guarded_new(struct guarded *g, size_t bytes)
-{
-    size_t rounded = (bytes + LINE - 1) / LINE * LINE;
-    g->bytes = bytes;
-    g->base = aligned_alloc(LINE, rounded + 2 * GUARD);
-    assert_non_null(g->base);
-    memset(g->base, GUARD_BYTE, rounded + 2 * GUARD);
-    memset(g->base + GUARD, 0xff, bytes);
-    return g->base + GUARD;
-}
-
-static void guarded_free(struct guarded *g)
-{
-    for (size_t i = 0; i < GUARD; i++) {
-        assert_int_equal(g->base[i], GUARD_BYTE);
-        assert_int_equal(g->base[GUARD + g->bytes + i], GUARD_BYTE);
-    }
-    free(g->base);
-}
-
-/* A problem in PyTorch's dense order: x [n,c,h,w], dy [n,k,p,q], w [k,c,r,s], bias [k]. */
-struct problem {
-    struct conv_shape s;
-    int n;
-    double *x, *dy, *w, *bias;
-};
-
-static double *random_values(struct rng *r, size_t count, enum precision p)
-{
-    double *v = xmalloc(count * sizeof *v);
-    for (size_t i = 0; i < count; i++) {
-        float value = rng_uniform(r) * 2 - 1;
-        v[i] = (double)(p == PRECISION_BF16 ? bf16_to_float(bf16_from_float(value)) : value);
-    }
-    return v;
-}
-
-static size_t product(int a, int b, int c, int d)
-{
-    return (size_t)a * (size_t)b * (size_t)c * (size_t)d;
-}
-
-/* With numbers that the precision can hold exactly. */
-static void problem_init(struct problem *m, const struct conv_shape *s, int n, uint32_t seed,
-                         enum precision p)
-{
-    struct rng r = rng_at(1, RNG_TEST, seed, 1);
-    m->s = *s;
-    m->n = n;
-    m->x = random_values(&r, product(n, s->c, s->h, s->w), p);
-    m->dy = random_values(&r, product(n, s->k, s->p, s->q), p);
-    m->w = random_values(&r, product(s->k, s->c, s->r, s->s), p);
-    m->bias = random_values(&r, (size_t)s->k, PRECISION_FP32);
-}
-
-static void problem_release(struct problem *m)
-{
-    free(m->x);
-    free(m->dy);
-    free(m->w);
-    free(m->bias);
-}
-
-/* An exact value, the sum of its terms' magnitudes, and how many terms it has. */
-struct sum {
-    double value, magnitude;
-    int terms;
-};
-
-static void sum_add(struct sum *s, double a, double b)
-{
-    s->value += a * b;
-    s->magnitude += fabs(a * b);
-    s->terms++;
-}
-
-struct expected {
-    struct sum *y, *dx, *dw, *dbias;
-};
-
-/* Walks over every product of the convolution once and lets it take part in all three passes. */
-static void expected_init(struct expected *e, const struct problem *m)
-{
-    const struct conv_shape *s = &m->s;
-    e->y = xcalloc(product(m->n, s->k, s->p, s->q), sizeof *e->y);
-    e->dx = xcalloc(product(m->n, s->c, s->h, s->w), sizeof *e->dx);
-    e->dw = xcalloc(product(s->k, s->c, s->r, s->s), sizeof *e->dw);
-    e->dbias = xcalloc((size_t)s->k, sizeof *e->dbias);
-    for (int i = 0; i < m->n; i++)
-    for (int k = 0; k < s->k; k++)
-    for (int p = 0; p < s->p; p++)
-    for (int q = 0; q < s->q; q++) {
-        size_t at_y = ((size_t)(i * s->k + k) * s->p + p) * s->q + q;
-        sum_add(&e->y[at_y], m->bias[k], 1);
-        sum_add(&e->dbias[k], m->dy[at_y], 1);
-        for (int c = 0; c < s->c; c++)
-        for (int r = 0; r < s->r; r++)
-        for (int t = 0; t < s->s; t++) {
-            int h = p * s->stride + r - s->pad, w = q * s->stride + t - s->pad;
-            if (h < 0 || h >= s->h || w < 0 || w >= s->w)
-                continue;
-            size_t at_x = ((size_t)(i * s->c + c) * s->h + h) * s->w + w;
-            size_t at_w = ((size_t)(k * s->c + c) * s->r + r) * s->s + t;
-            sum_add(&e->y[at_y], m->x[at_x], m->w[at_w]);
-            sum_add(&e->dx[at_x], m->dy[at_y], m->w[at_w]);
-            sum_add(&e->dw[at_w], m->dy[at_y], m->x[at_x]);
-        }
-    }
-}
-
-static void expected_release(struct expected *e)
-{
-    free(e->y);
-    free(e->dx);
-    free(e->dw);
-    free(e->dbias);
-}
+enum { RANDOM_CASES = 80, NAN_BYTE = 0xff };
 
 static double gamma_bound(int m, double eps)
 {
@@ -155,7 +20,7 @@ static double gamma_bound(int m, double eps)
 }
 
 /* The relative error of what the kernels store besides that of the sums. */
-static double storing(const struct backend *b, const struct conv_shape *s, bool map)
+static double storing_taps(const struct backend *b, const struct conv_shape *s, bool map)
 {
     return map && b->precision == PRECISION_BF16 ? (s->r * s->s + 63) / 64 * 0x1.01p-8 : 0;
 }
@@ -169,7 +34,7 @@ static void check(const char *what, const struct backend *b, const struct proble
         double bound = (gamma_bound(want[i].terms, eps) + gamma_bound(want[i].terms, 0x1p-53)) *
                        want[i].magnitude;
         bool once = s->r * s->s <= 64;
-        bound += storing(b, s, map) * (once ? fabs(want[i].value) + bound : want[i].magnitude);
+        bound += storing_taps(b, s, map) * (once ? fabs(want[i].value) + bound : want[i].magnitude);
         if (fabs(got[i] - want[i].value) <= bound)
             continue;
         fail_msg("%s[%zu] of tier %s %s is %.9g, not %.9g +- %.1e (n %d, %dx%dx%d -> %dx%dx%d, "
@@ -182,7 +47,7 @@ static void check(const char *what, const struct backend *b, const struct proble
 /* What the backend made of a problem, still in its own layout. */
 struct outcome {
     struct backend *b;
-    struct guarded memory[8];
+    struct buffer memory[8];
     int used;
     struct map y, dx;
     void *dw, *dbias;
@@ -191,7 +56,7 @@ struct outcome {
 static void *outcome_memory(struct outcome *o, size_t bytes)
 {
     assert_true(o->used < 8);
-    return guarded_new(&o->memory[o->used++], bytes);
+    return (o->memory[o->used++] = buffer_of(bytes, NAN_BYTE)).data;
 }
 
 static struct map outcome_map(struct outcome *o, int n, int c, int h, int w)
@@ -222,15 +87,20 @@ static void outcome_init(struct outcome *o, const struct problem *m, enum tier t
     o->b = b;
     o->used = 0;
     size_t weights = product(s->k, s->c, s->r, s->s), real = b->real_bytes;
-    struct guarded held[6];
-    struct map x = {guarded_new(&held[0], layout_bytes(precision, m->n, s->h, s->w, s->c)), s->c,
-                    s->h, s->w};
-    struct map dy = {guarded_new(&held[1], layout_bytes(precision, m->n, s->p, s->q, s->k)), s->k,
-                     s->p, s->q};
-    void *w = guarded_new(&held[2], weights * real);
-    void *bias = guarded_new(&held[3], (size_t)s->k * real);
-    void *packed = guarded_new(&held[4], b->ops->conv_packed_bytes(b, s, true));
-    void *workspace = guarded_new(&held[5], workspace_bytes(b, m->n, s));
+    const size_t bytes[6] = {
+        layout_bytes(precision, m->n, s->h, s->w, s->c),
+        layout_bytes(precision, m->n, s->p, s->q, s->k),
+        weights * real,
+        (size_t)s->k * real,
+        b->ops->conv_packed_bytes(b, s, true),
+        workspace_bytes(b, m->n, s),
+    };
+    struct buffer held[6];
+    for (int i = 0; i < 6; i++)
+        held[i] = buffer_of(bytes[i], NAN_BYTE);
+    struct map x = {held[0].data, s->c, s->h, s->w}, dy = {held[1].data, s->k, s->p, s->q};
+    void *w = held[2].data, *bias = held[3].data, *packed = held[4].data;
+    void *workspace = held[5].data;
     o->y = outcome_map(o, m->n, s->k, s->p, s->q);
     o->dx = outcome_map(o, m->n, s->c, s->h, s->w);
     o->dw = outcome_memory(o, weights * real);
@@ -245,13 +115,13 @@ static void outcome_init(struct outcome *o, const struct problem *m, enum tier t
     b->ops->conv_backward_data(b, m->n, s, &dy, packed, &o->dx, workspace);
     b->ops->conv_backward_weights(b, m->n, s, &x, &dy, o->dw, o->dbias, workspace);
     for (int i = 0; i < 6; i++)
-        guarded_free(&held[i]);
+        buffer_free(&held[i]);
 }
 
 static void outcome_release(struct outcome *o)
 {
     for (int i = 0; i < o->used; i++)
-        guarded_free(&o->memory[i]);
+        buffer_free(&o->memory[i]);
     o->b->ops->free(o->b);
 }
 
@@ -296,19 +166,6 @@ static void check_problem(const struct problem *m, const struct expected *e, enu
     check_reals("dw", &o, m, o.dw, e->dw, product(s->k, s->c, s->r, s->s));
     check_reals("dbias", &o, m, o.dbias, e->dbias, (size_t)s->k);
     outcome_release(&o);
-}
-
-/* Fills p and q, `trim` rows and columns fewer than the input allows. */
-static struct conv_shape shape_of(int c, int h, int w, int k, int r, int s, int stride, int pad,
-                                  int trim)
-{
-    struct conv_shape v = {.c = c, .h = h, .w = w, .k = k, .r = r, .s = s, .stride = stride,
-                           .pad = pad};
-    v.p = (h + 2 * pad - r) / stride + 1;
-    v.q = (w + 2 * pad - s) / stride + 1;
-    v.p -= trim && v.p > trim ? trim : 0;
-    v.q -= trim && v.q > trim ? trim : 0;
-    return v;
 }
 
 static int pick(struct rng *r, const int *from, uint32_t count)
@@ -375,8 +232,8 @@ static void fill_cases(struct test_case *to, enum precision p)
         } else {
             s = random_shape(&r, &n);
         }
-        problem_init(&to[i].m, &s, n, (uint32_t)i, p);
-        expected_init(&to[i].e, &to[i].m);
+        to[i].m = problem_new(&s, n, (uint64_t)i, p);
+        to[i].e = expected_new(&to[i].m);
     }
 }
 
@@ -392,10 +249,10 @@ static int free_cases(void **state)
 {
     (void)state;
     for (int i = 0; i < CASES; i++) {
-        problem_release(&cases[i].m);
-        expected_release(&cases[i].e);
-        problem_release(&bf16_cases[i].m);
-        expected_release(&bf16_cases[i].e);
+        problem_free(&cases[i].m);
+        expected_free(&cases[i].e);
+        problem_free(&bf16_cases[i].m);
+        expected_free(&bf16_cases[i].e);
     }
     return 0;
 }
@@ -489,13 +346,12 @@ static void test_conv__threads_do_not_change_a_bit(void **state)
     };
     static const int images[] = {300, 33};
     for (size_t i = 0; i < 2; i++) {
-        struct problem m;
-        problem_init(&m, &shapes[i], images[i], (uint32_t)i, PRECISION_FP32);
+        struct problem m = problem_new(&shapes[i], images[i], i, PRECISION_FP32);
         for (enum tier tier = TIER_REF; tier < TIER_COUNT; tier++)
             for (enum precision p = PRECISION_FP32; p <= PRECISION_BF16; p++)
                 if (tier_available(tier))
                     check_threads(&m, tier, p);
-        problem_release(&m);
+        problem_free(&m);
     }
 }
 
@@ -599,16 +455,16 @@ static void check_pack(enum tier tier, int k, int c, int taps)
     struct rng r = rng_at(1, RNG_TEST, 77, 1);
     for (size_t i = 0; i < count; i++)
         w[i] = rng_uniform(&r) - 0.5f;
-    struct guarded want, got;
-    char *a = guarded_new(&want, bytes), *b = guarded_new(&got, bytes);
+    struct buffer want = buffer_of(bytes, NAN_BYTE), got = buffer_of(bytes, NAN_BYTE);
+    char *a = want.data, *b = got.data;
     plain.conv.pack(k, c, taps, w, 0, 2, a);
     fast.conv.pack(k, c, taps, w, 0, 2, b);
     assert_memory_equal(a, b, bytes);
     plain.conv.pack_transposed(k, c, taps, w, 0, 2, a);
     fast.conv.pack_transposed(k, c, taps, w, 0, 2, b);
     assert_memory_equal(a, b, bytes);
-    guarded_free(&want);
-    guarded_free(&got);
+    buffer_free(&want);
+    buffer_free(&got);
     free(w);
 }
 

@@ -193,31 +193,6 @@ struct element {
     double xc, gain, rstd, z, z_error, y, y_error, dz, dz_error;
 };
 
-static double act(enum activation a, double x)
-{
-    switch (a) {
-    case ACT_NONE: return x;
-    case ACT_RELU: return x > 0 ? x : 0;
-    case ACT_GELU: return x * 0.5 * erfc(-x / sqrt(2));
-    case ACT_SILU: return x / (1 + exp(-x));
-    case ACT_CELU: return x > 0 ? x : ALPHA * expm1(x / ALPHA);
-    }
-    return 0;
-}
-
-static double act_slope(enum activation a, double x)
-{
-    double s = 1 / (1 + exp(-x));
-    switch (a) {
-    case ACT_NONE: return 1;
-    case ACT_RELU: return x > 0;
-    case ACT_GELU: return 0.5 * erfc(-x / sqrt(2)) + x * exp(-x * x / 2) / sqrt(2 * acos(-1));
-    case ACT_SILU: return s + x * s * (1 - s);
-    case ACT_CELU: return x > 0 ? 1 : exp(x / ALPHA);
-    }
-    return 0;
-}
-
 static struct element element_of(struct backend *b, const struct norm_rig *r, int g, int i,
                                  int c, int y, int x)
 {
@@ -229,11 +204,11 @@ static struct element element_of(struct backend *b, const struct norm_rig *r, in
     e.gain = e.rstd * (r->t.scale ? real_of(b, r->t.scale, c) : 1);
     e.z = e.xc * e.gain + real_of(b, r->t.bias, c);
     e.z_error = 4 * u * fabs(e.xc * e.gain) + u * fabs(e.z);
-    e.y = act(a, e.z);
+    e.y = act_value(a, e.z, ALPHA);
     e.y_error = 1.2 * e.z_error + 4 * u * fabs(e.y) + tiny(b);
     e.y_error += a == ACT_GELU && coarse(b) ? COARSE_VALUE : 0;
     e.y_error += storing(b, fabs(e.y) + e.y_error);
-    e.dz = dy * act_slope(a, e.z);
+    e.dz = dy * act_slope(a, e.z, ALPHA);
     e.dz_error = 1.2 / (a == ACT_CELU ? ALPHA : 1) * e.z_error * fabs(dy) + 8 * u * fabs(dy);
     e.dz_error += a == ACT_GELU && coarse(b) ? COARSE_SLOPE * fabs(dy) : 0;
     if (a == ACT_NONE)

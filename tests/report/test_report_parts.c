@@ -13,9 +13,7 @@
 #include "report/figure.h"
 #include "report/html.h"
 #include "report/series.h"
-#include "scratch.h"
-
-static struct scratch scratch;
+#include "scratch_group.h"
 
 static char *escaped(const char *text)
 {
@@ -183,20 +181,6 @@ static void test_series_read__follows_a_file_that_grows_and_is_cut_back(void **s
     series_release(&s);
 }
 
-static int set_up(void **state)
-{
-    (void)state;
-    scratch_init(&scratch);
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    (void)state;
-    scratch_release(&scratch);
-    return 0;
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -210,5 +194,5 @@ int main(void)
         cmocka_unit_test(test_windows__average_stretches),
         cmocka_unit_test(test_series_read__follows_a_file_that_grows_and_is_cut_back),
     };
-    return cmocka_run_group_tests(tests, set_up, tear_down);
+    return cmocka_run_group_tests(tests, scratch_group_start, scratch_group_end);
 }

@@ -16,24 +16,8 @@
 #include <cmocka.h>
 
 #include "base/file.h"
-#include "scratch.h"
+#include "scratch_group.h"
 #include "store/claim.h"
-
-static struct scratch scratch;
-
-static int make_folder(void **state)
-{
-    (void)state;
-    scratch_init(&scratch);
-    return 0;
-}
-
-static int remove_folder(void **state)
-{
-    (void)state;
-    scratch_release(&scratch);
-    return 0;
-}
 
 static int take(struct claim *c, const char *name)
 {
@@ -213,5 +197,5 @@ int main(void)
         cmocka_unit_test(test_claim_clean__removes_old_litter_only),
         cmocka_unit_test(test_claim_take__names_a_folder_that_is_not_there),
     };
-    return cmocka_run_group_tests(tests, make_folder, remove_folder);
+    return cmocka_run_group_tests(tests, scratch_group_start, scratch_group_end);
 }

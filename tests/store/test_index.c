@@ -19,13 +19,12 @@
 #include "base/hash.h"
 #include "base/json.h"
 #include "base/log.h"
-#include "scratch.h"
+#include "scratch_group.h"
 #include "store/index.h"
 #include "store/rundir.h"
 #include "store/schema.h"
 #include "support/runs.h"
 
-static struct scratch scratch;
 static const char *const keys[] = {"lr", "batch", "net", "seed", "name", "knots", NULL};
 #define FIRE "\xf0\x9f\x94\xa5"
 
@@ -677,20 +676,6 @@ static void test_schema__has_a_column_for_each_field(void **state)
     db_close(&db);
 }
 
-static int enter(void **state)
-{
-    (void)state;
-    scratch_init(&scratch);
-    return 0;
-}
-
-static int leave(void **state)
-{
-    (void)state;
-    scratch_release(&scratch);
-    return 0;
-}
-
 #define TEST(f) cmocka_unit_test_setup(f, make_all)
 
 int main(void)
@@ -715,5 +700,5 @@ int main(void)
         TEST(test_index__of_a_newer_kiln_is_left_alone),
         TEST(test_schema__has_a_column_for_each_field),
     };
-    return cmocka_run_group_tests(tests, enter, leave);
+    return cmocka_run_group_tests(tests, scratch_group_start, scratch_group_end);
 }

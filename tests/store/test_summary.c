@@ -16,11 +16,10 @@
 #include <cmocka.h>
 
 #include "base/file.h"
-#include "scratch.h"
+#include "scratch_group.h"
 #include "store/rundir.h"
 #include "store/summary.h"
 
-static struct scratch scratch;
 static const char *const config = "[training]\nnet = nets/tiny.net\ndata = cifar10\nlr = 0.1\n"
                                   "seed = 18446744073709551615\nbatch = 32\n"
                                   "name = <b>\"a\" & 'b'\xf0\x9f\x94\xa5, 1\n";
@@ -291,20 +290,6 @@ static void test_rundir_is_locked__never_makes_a_writer_wait(void **state)
     assert_int_equal(opened, 200);
 }
 
-static int enter(void **state)
-{
-    (void)state;
-    scratch_init(&scratch);
-    return 0;
-}
-
-static int leave(void **state)
-{
-    (void)state;
-    scratch_release(&scratch);
-    return 0;
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -321,5 +306,5 @@ int main(void)
         cmocka_unit_test(test_summary_value__takes_numbers_for_numbers_only),
         cmocka_unit_test(test_rundir_is_locked__never_makes_a_writer_wait),
     };
-    return cmocka_run_group_tests(tests, enter, leave);
+    return cmocka_run_group_tests(tests, scratch_group_start, scratch_group_end);
 }

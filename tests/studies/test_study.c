@@ -14,26 +14,10 @@
 #include <cmocka.h>
 
 #include "base/file.h"
-#include "scratch.h"
+#include "scratch_group.h"
 #include "studies/engine.h"
 #include "studies/judge.h"
 #include "tiny.h"
-
-static struct scratch scratch;
-
-static int make_folder(void **state)
-{
-    (void)state;
-    scratch_init(&scratch);
-    return 0;
-}
-
-static int remove_folder(void **state)
-{
-    (void)state;
-    scratch_release(&scratch);
-    return 0;
-}
 
 /* ---- a study of four short runs ---- */
 
@@ -407,5 +391,6 @@ int main(void)
         cmocka_unit_test(test_seen__intervals_are_students),
         cmocka_unit_test(test_study__all_can_be_planned),
     };
-    return cmocka_run_group_tests_name("study", tests, make_folder, remove_folder);
+    return cmocka_run_group_tests_name("study", tests, scratch_group_start,
+                                       scratch_group_end);
 }

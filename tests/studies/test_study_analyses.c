@@ -9,32 +9,8 @@
 
 #include <cmocka.h>
 
-#include "scratch.h"
+#include "scratch_group.h"
 #include "support/made_study.h"
-
-static struct scratch scratch;
-
-static int make_folder(void **state)
-{
-    (void)state;
-    scratch_init(&scratch);
-    return 0;
-}
-
-static int remove_folder(void **state)
-{
-    (void)state;
-    scratch_release(&scratch);
-    return 0;
-}
-
-static void check(const json_t *study, const char *claim, const char *verdict)
-{
-    if (strcmp(made_verdict(study, claim), verdict) != 0)
-        fail_msg("%s is %s (%g, %g to %g), expected %s", claim, made_verdict(study, claim),
-                 made_seen(study, claim, "value"), made_seen(study, claim, "low"),
-                 made_seen(study, claim, "high"), verdict);
-}
 
 /* ---- lr-batch: a valley whose floor moves by `slope` octaves an octave of batch ---- */
 
@@ -66,11 +42,11 @@ static void test_lr_batch__finds_a_slope_and_its_law(void **state)
     json_t *o = made_study("lr-batch", scratch_path(&scratch, "lr1"), valleys, NULL);
     assert_true(fabs(made_seen(o, "slope", "value") - 0.75) < 0.02);
     assert_true(fabs(made_seen(o, "noise-scale", "value") - 1) < 0.02);
-    check(o, "grows", "supported");
-    check(o, "slope", "supported");
-    check(o, "noise-scale", "supported");
-    check(o, "iso", "supported");
-    check(o, "flatter", "supported");
+    made_check(o, "grows", "supported");
+    made_check(o, "slope", "supported");
+    made_check(o, "noise-scale", "supported");
+    made_check(o, "iso", "supported");
+    made_check(o, "flatter", "supported");
     assert_string_equal(json_string_value(json_object_get(o, "verdict")), "supported");
     json_decref(o);
 }
@@ -81,14 +57,14 @@ static void test_lr_batch__contradicts_where_nothing_grows(void **state)
     set_valleys(0, 0.15, 0.001, 224);
     valley_width = 0;
     json_t *o = made_study("lr-batch", scratch_path(&scratch, "lr2"), valleys, NULL);
-    check(o, "slope", "not supported");
-    check(o, "noise-scale", "not supported");
-    check(o, "iso", "not supported");
-    check(o, "flatter", "inconclusive");
+    made_check(o, "slope", "not supported");
+    made_check(o, "noise-scale", "not supported");
+    made_check(o, "iso", "not supported");
+    made_check(o, "flatter", "inconclusive");
     json_decref(o);
     set_valleys(-0.4, 0.2, 0.001, 224);
     o = made_study("lr-batch", scratch_path(&scratch, "lr3"), valleys, NULL);
-    check(o, "grows", "not supported");
+    made_check(o, "grows", "not supported");
     json_decref(o);
 }
 
@@ -97,17 +73,17 @@ static void test_lr_batch__cannot_tell_from_noise_or_an_edge(void **state)
     (void)state;
     set_valleys(0.75, 0.1, 0.5, 224);
     json_t *o = made_study("lr-batch", scratch_path(&scratch, "lr4"), valleys, NULL);
-    check(o, "slope", "inconclusive");
+    made_check(o, "slope", "inconclusive");
     json_decref(o);
     set_valleys(0.75, 1e-5, 0.001, 224); /* far below the grid */
     o = made_study("lr-batch", scratch_path(&scratch, "lr5"), valleys, NULL);
-    check(o, "grows", "inconclusive");
-    check(o, "slope", "inconclusive");
+    made_check(o, "grows", "inconclusive");
+    made_check(o, "slope", "inconclusive");
     json_decref(o);
     set_valleys(0.75, 0.1, 0.001, 0); /* no probe */
     o = made_study("lr-batch", scratch_path(&scratch, "lr6"), valleys, NULL);
-    check(o, "slope", "supported");
-    check(o, "noise-scale", "inconclusive");
+    made_check(o, "slope", "supported");
+    made_check(o, "noise-scale", "inconclusive");
     json_decref(o);
 }
 
@@ -168,7 +144,7 @@ static void test_schedules__goes_each_way(void **state)
                                          "norm-survives", "norm-tolerates", "smooth",
                                          "frozen-breaks"};
     for (size_t i = 0; i < sizeof claims / sizeof claims[0]; i++)
-        check(o, claims[i], "supported");
+        made_check(o, claims[i], "supported");
     /* Diverged in epoch 12: the last rate on record is that of epoch 11. */
     assert_true(fabs(made_seen(o, "bare-breaks", "value") - 0.005 * exp2(5.5)) < 1e-3);
     assert_true(fabs(made_seen(o, "frozen-breaks", "value") - 2) < 1e-6);
@@ -178,21 +154,21 @@ static void test_schedules__goes_each_way(void **state)
     bare_breaks_at = 0;
     norm_diverges = true;
     o = made_study("schedules", scratch_path(&scratch, "s2"), schedules, NULL);
-    check(o, "anneal", "not supported");
-    check(o, "warm-up", "not supported");
-    check(o, "bare-breaks", "not supported");
-    check(o, "norm-survives", "not supported");
-    check(o, "norm-tolerates", "inconclusive");
-    check(o, "frozen-breaks", "inconclusive");
+    made_check(o, "anneal", "not supported");
+    made_check(o, "warm-up", "not supported");
+    made_check(o, "bare-breaks", "not supported");
+    made_check(o, "norm-survives", "not supported");
+    made_check(o, "norm-tolerates", "inconclusive");
+    made_check(o, "frozen-breaks", "inconclusive");
     json_decref(o);
 
     set_schedules(0.1, 0.1, 0.5);
     frozen_breaks_at = 20;
     frozen_keeps_its_loss = true;
     o = made_study("schedules", scratch_path(&scratch, "s3"), schedules, NULL);
-    check(o, "anneal", "inconclusive");
-    check(o, "warm-up", "inconclusive");
-    check(o, "frozen-breaks", "not supported");
+    made_check(o, "anneal", "inconclusive");
+    made_check(o, "warm-up", "inconclusive");
+    made_check(o, "frozen-breaks", "not supported");
     json_decref(o);
 }
 
@@ -233,12 +209,12 @@ static void test_scaling__goes_each_way(void **state)
     accuracy_noise = 0.0005;
     json_t *workers = made_workers(0.9, "abc");
     json_t *o = made_study("scaling", scratch_path(&scratch, "k1"), scaling, workers);
-    check(o, "linear", "supported");
-    check(o, "breaks", "supported");
-    check(o, "warm-up", "supported");
-    check(o, "equal-steps", "supported");
-    check(o, "same-bits", "supported");
-    check(o, "efficiency", "supported");
+    made_check(o, "linear", "supported");
+    made_check(o, "breaks", "supported");
+    made_check(o, "warm-up", "supported");
+    made_check(o, "equal-steps", "supported");
+    made_check(o, "same-bits", "supported");
+    made_check(o, "efficiency", "supported");
     assert_true(fabs(made_seen(o, "efficiency", "value") - 0.9) < 1e-6);
     json_decref(o);
     json_decref(workers);
@@ -246,18 +222,18 @@ static void test_scaling__goes_each_way(void **state)
     lost_by_two = 0.1, lost_at_most = 0, lost_abrupt = -0.1, lost_in_steps = 0.1;
     workers = made_workers(0.5, "abd");
     o = made_study("scaling", scratch_path(&scratch, "k2"), scaling, workers);
-    check(o, "linear", "not supported");
-    check(o, "breaks", "not supported");
-    check(o, "warm-up", "not supported");
-    check(o, "equal-steps", "not supported");
-    check(o, "same-bits", "not supported");
-    check(o, "efficiency", "not supported");
+    made_check(o, "linear", "not supported");
+    made_check(o, "breaks", "not supported");
+    made_check(o, "warm-up", "not supported");
+    made_check(o, "equal-steps", "not supported");
+    made_check(o, "same-bits", "not supported");
+    made_check(o, "efficiency", "not supported");
     json_decref(o);
 
     accuracy_noise = 0.2;
     o = made_study("scaling", scratch_path(&scratch, "k3"), scaling, workers);
-    check(o, "linear", "inconclusive");
-    check(o, "warm-up", "inconclusive");
+    made_check(o, "linear", "inconclusive");
+    made_check(o, "warm-up", "inconclusive");
     json_decref(o);
     json_decref(workers);
 }
@@ -271,5 +247,6 @@ int main(void)
         cmocka_unit_test(test_schedules__goes_each_way),
         cmocka_unit_test(test_scaling__goes_each_way),
     };
-    return cmocka_run_group_tests_name("study_analyses", tests, make_folder, remove_folder);
+    return cmocka_run_group_tests_name("study_analyses", tests, scratch_group_start,
+                                       scratch_group_end);
 }

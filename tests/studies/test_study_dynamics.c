@@ -12,42 +12,18 @@
 
 #include "base/file.h"
 #include "probes/theory.h"
-#include "scratch.h"
+#include "scratch_group.h"
 #include "store/metrics.h"
 #include "support/made_study.h"
-
-static struct scratch scratch;
 
 /* What the worlds are like; `off` stands for how far they are from the prediction, `noise` for how
  * much seeds differ. */
 static double off, noise;
 
-static int make_folder(void **state)
-{
-    (void)state;
-    scratch_init(&scratch);
-    return 0;
-}
-
-static int remove_folder(void **state)
-{
-    (void)state;
-    scratch_release(&scratch);
-    return 0;
-}
-
-static void check(const json_t *study, const char *claim, const char *verdict)
-{
-    if (strcmp(made_verdict(study, claim), verdict) != 0)
-        fail_msg("%s is %s (%g, %g to %g), expected %s", claim, made_verdict(study, claim),
-                 made_seen(study, claim, "value"), made_seen(study, claim, "low"),
-                 made_seen(study, claim, "high"), verdict);
-}
-
 static void check_all(const json_t *study, const char *const *claims, const char *verdict)
 {
     for (int i = 0; claims[i]; i++)
-        check(study, claims[i], verdict);
+        made_check(study, claims[i], verdict);
 }
 
 static void open_records(struct metrics *f, const char *dir, const char *name)
@@ -173,7 +149,7 @@ static void test_weight_decay__finds_what_theory_says(void **state)
     (void)state;
     json_t *o = made("weight-decay", decay_world, 0, 0);
     check_all(o, decay_claims, "supported");
-    check(o, "eps", "supported");
+    made_check(o, "eps", "supported");
     assert_string_equal(json_string_value(json_object_get(o, "verdict")), "supported");
     json_decref(o);
 }
@@ -267,15 +243,15 @@ static void test_curvature__goes_each_way(void **state)
     (void)state;
     json_t *o = made("curvature", curvature_world, 0, 0);
     check_all(o, curvature_claims, "supported");
-    check(o, "mini-batch-limit", "supported");
+    made_check(o, "mini-batch-limit", "supported");
     json_decref(o);
     o = made("curvature", curvature_world, 0.6, 0);
     check_all(o, curvature_claims, "not supported");
     json_decref(o);
     o = made("curvature", curvature_world, 0, 0.3);
-    check(o, "hovers-gd", "inconclusive");
-    check(o, "mini-batch", "inconclusive");
-    check(o, "bare-breaks", "inconclusive");
+    made_check(o, "hovers-gd", "inconclusive");
+    made_check(o, "mini-batch", "inconclusive");
+    made_check(o, "bare-breaks", "inconclusive");
     json_decref(o);
 }
 
@@ -369,17 +345,17 @@ static void test_forgetting__goes_each_way(void **state)
     static const char *const contradicted[] = {"shrinks", "equal", "recency", "events", NULL};
     json_t *o = made("forgetting", forgetting_world, 0, 0);
     check_all(o, claims, "supported");
-    check(o, "steps", "supported");
+    made_check(o, "steps", "supported");
     json_decref(o);
     o = made("forgetting", forgetting_world, 0.9, 0);
     check_all(o, contradicted, "not supported");
-    check(o, "memory", "inconclusive"); /* a bump is no dip */
+    made_check(o, "memory", "inconclusive"); /* a bump is no dip */
     json_decref(o);
     o = made("forgetting", forgetting_world, 0, 0.9);
-    check(o, "gap", "inconclusive");
-    check(o, "recency", "inconclusive");
-    check(o, "memory", "inconclusive");
-    check(o, "events", "inconclusive");
+    made_check(o, "gap", "inconclusive");
+    made_check(o, "recency", "inconclusive");
+    made_check(o, "memory", "inconclusive");
+    made_check(o, "events", "inconclusive");
     json_decref(o);
 }
 
@@ -392,5 +368,5 @@ int main(void)
         cmocka_unit_test(test_curvature__goes_each_way),
         cmocka_unit_test(test_forgetting__goes_each_way),
     };
-    return cmocka_run_group_tests(tests, make_folder, remove_folder);
+    return cmocka_run_group_tests(tests, scratch_group_start, scratch_group_end);
 }

@@ -177,3 +177,11 @@ double made_seen(const json_t *study, const char *claim, const char *key)
     const json_t *x = json_object_get(json_object_get(claim_of(study, claim), "seen"), key);
     return json_is_number(x) ? json_number_value(x) : (double)NAN;
 }
+
+void made_check(const json_t *study, const char *claim, const char *verdict)
+{
+    if (strcmp(made_verdict(study, claim), verdict) != 0)
+        fail_msg("%s is %s (%g, %g to %g), expected %s", claim, made_verdict(study, claim),
+                 made_seen(study, claim, "value"), made_seen(study, claim, "low"),
+                 made_seen(study, claim, "high"), verdict);
+}

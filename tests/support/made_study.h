@@ -30,6 +30,9 @@ json_t *made_study(const char *name, const char *dir, made_world_fn world, const
 /* "supported" ... of a claim. */
 const char *made_verdict(const json_t *study, const char *claim);
 
+/* Fails the test, with what was seen, unless that is the claim's verdict. */
+void made_check(const json_t *study, const char *claim, const char *verdict);
+
 /* A number of what was seen of a claim: "value", "low", "high". */
 double made_seen(const json_t *study, const char *claim, const char *key);
 

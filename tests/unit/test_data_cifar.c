@@ -15,7 +15,7 @@
 
 #include "base/file.h"
 #include "data/cifar.h"
-#include "scratch.h"
+#include "scratch_group.h"
 
 enum { FILES = 4, RECORDS = 4, TEST_RECORDS = 3, PIXELS = 3 * IMAGE_AREA, ROOM = 16 * 1024 };
 enum { TRAIN_1, TRAIN_2, TEST, NAMES };
@@ -314,20 +314,6 @@ static void test_cifar_load__survives_an_archive_cut_or_flipped_anywhere(void **
     free(s);
 }
 
-static int set_up(void **state)
-{
-    static struct scratch at;
-    scratch_init(&at);
-    *state = &at;
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    scratch_release(*state);
-    return 0;
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -338,5 +324,5 @@ int main(void)
         cmocka_unit_test(test_cifar_load__tells_what_is_no_file_or_no_archive),
         cmocka_unit_test(test_cifar_load__survives_an_archive_cut_or_flipped_anywhere),
     };
-    return cmocka_run_group_tests(tests, set_up, tear_down);
+    return cmocka_run_group_tests(tests, scratch_group_start, scratch_group_end);
 }

@@ -14,7 +14,7 @@
 
 #include "base/file.h"
 #include "data/idx.h"
-#include "scratch.h"
+#include "scratch_group.h"
 
 enum { FILES = 4, TRAIN = 5, TEST = 3, AREA = 28 * 28, ROOM = 8 * 1024 };
 enum { TRAIN_IMAGES, TRAIN_LABELS, TEST_IMAGES, TEST_LABELS };
@@ -244,20 +244,6 @@ static void test_idx_load__tells_a_flipped_bit_in_gzipped_data(void **state)
     free(s);
 }
 
-static int set_up(void **state)
-{
-    static struct scratch at;
-    scratch_init(&at);
-    *state = &at;
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    scratch_release(*state);
-    return 0;
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -267,5 +253,5 @@ int main(void)
         cmocka_unit_test(test_idx_load__tells_that_gzipped_data_ends_early_wherever_it_does),
         cmocka_unit_test(test_idx_load__tells_a_flipped_bit_in_gzipped_data),
     };
-    return cmocka_run_group_tests(tests, set_up, tear_down);
+    return cmocka_run_group_tests(tests, scratch_group_start, scratch_group_end);
 }

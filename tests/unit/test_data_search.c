@@ -14,7 +14,7 @@
 
 #include "base/log.h"
 #include "data/dataset.h"
-#include "scratch.h"
+#include "scratch_group.h"
 
 static const char debian[] = "/usr/share/datasets/fashion-mnist/train-images-idx3-ubyte.gz";
 
@@ -190,21 +190,6 @@ static void test_images_load__refuses_another_sets_images(void **state)
     assert_non_null(strstr(e.text, "Fashion-MNIST"));
 }
 
-static int set_up(void **state)
-{
-    static struct scratch at;
-    scratch_init(&at);
-    log_set_level(LOG_QUIET);
-    *state = &at;
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    scratch_release(*state);
-    return 0;
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -216,5 +201,6 @@ int main(void)
         cmocka_unit_test(test_images_load__suggests_the_nearest_name),
         cmocka_unit_test(test_images_load__refuses_another_sets_images),
     };
-    return cmocka_run_group_tests(tests, set_up, tear_down);
+    log_set_level(LOG_QUIET);
+    return cmocka_run_group_tests(tests, scratch_group_start, scratch_group_end);
 }

@@ -14,23 +14,7 @@
 #include "base/file.h"
 #include "base/hash.h"
 #include "base/json.h"
-#include "scratch.h"
-
-static struct scratch scratch;
-
-static int make_folder(void **state)
-{
-    (void)state;
-    scratch_init(&scratch);
-    return 0;
-}
-
-static int remove_folder(void **state)
-{
-    (void)state;
-    scratch_release(&scratch);
-    return 0;
-}
+#include "scratch_group.h"
 
 static const char *at(const char *name)
 {
@@ -166,5 +150,5 @@ int main(void)
         cmocka_unit_test(test_cpu_quota__takes_the_smallest_on_the_way_up),
         cmocka_unit_test(test_cpu_detect__stays_within_the_machine),
     };
-    return cmocka_run_group_tests(tests, make_folder, remove_folder);
+    return cmocka_run_group_tests(tests, scratch_group_start, scratch_group_end);
 }

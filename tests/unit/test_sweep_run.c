@@ -14,27 +14,11 @@
 
 #include "base/file.h"
 #include "base/json.h"
-#include "scratch.h"
+#include "scratch_group.h"
 #include "store/metrics.h"
 #include "sweep/sweep.h"
 #include "tiny.h"
 #include "train/train.h"
-
-static struct scratch scratch;
-
-static int make_folder(void **state)
-{
-    (void)state;
-    scratch_init(&scratch);
-    return 0;
-}
-
-static int remove_folder(void **state)
-{
-    (void)state;
-    scratch_release(&scratch);
-    return 0;
-}
 
 static void base_config(struct config *c)
 {
@@ -260,5 +244,5 @@ int main(void)
         cmocka_unit_test(test_sweep_run__tells_of_a_failure_and_tries_again),
         cmocka_unit_test(test_sweep_plan__ids_know_what_can_change_a_result),
     };
-    return cmocka_run_group_tests(tests, make_folder, remove_folder);
+    return cmocka_run_group_tests(tests, scratch_group_start, scratch_group_end);
 }

@@ -44,6 +44,48 @@ double conv_taps_inside(const struct conv_shape *s)
            inside(s->q, s->s, s->stride, s->pad, s->w);
 }
 
+int conv_hits(const struct conv_shape *s, enum conv_order order, int out, int filter, int size,
+              struct conv_hit *hits)
+{
+    int count = 0;
+    for (int t = 0; t < filter; t++) {
+        int reach = order == ORDER_TURNED ? filter - 1 - t : t;
+        int at = order == ORDER_FORWARD ? out * s->stride + t - s->pad : out + s->pad - reach;
+        if (at < 0)
+            continue;
+        if (order != ORDER_FORWARD && s->stride > 1) {
+            if (at % s->stride)
+                continue;
+            at /= s->stride;
+        }
+        if (at < size)
+            hits[count++] = (struct conv_hit){t, at};
+    }
+    return count;
+}
+
+struct conv_range conv_clip(const struct conv_shape *s, struct conv_range out, int tap, int size)
+{
+    while (out.begin < out.end && out.begin * s->stride + tap < s->pad)
+        out.begin++;
+    while (out.begin < out.end && (out.end - 1) * s->stride + tap - s->pad >= size)
+        out.end--;
+    return out;
+}
+
+void conv_unpack(const struct cpu_backend *b, const struct conv_shape *s,
+                 void *const lanes[LANES], int panel, int c_first, int c_end, void *dw)
+{
+    enum precision p = b->base.precision;
+    size_t offset = conv_gradient_at(&b->base, panel, s->c, conv_taps(s));
+    const void *lane[LANES];
+    for (int l = 0; l < LANES; l++)
+        lane[l] = lanes[l] ? (const char *)lanes[l] + offset : NULL;
+    b->kernels.conv.unpack(LANES, lane, s->k, s->c, conv_taps(s),
+                           panel * PANEL_LINES * layout_cb(p), conv_panel_lines(p, s->k, panel),
+                           c_first, c_end, dw);
+}
+
 /* The choice. */
 
 static int algorithm_count(void)

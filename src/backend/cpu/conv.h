@@ -34,6 +34,27 @@ static inline int conv_from(const struct conv_shape *s, enum conv_pass pass)
 /* Taps that fall into the input, of all outputs together. */
 double conv_taps_inside(const struct conv_shape *s);
 
+/* How the taps of a filter are numbered, and how they lie on the map that is read. */
+enum conv_order {
+    ORDER_FORWARD,
+    ORDER_BACKWARD,         /* backward-data: the next tap falls on the pixel before */
+    ORDER_TURNED            /* likewise, but counted from the filter's end, so along the map */
+};
+
+/* Lists the rows (or columns) of a filter of so many that fall into the map that is read, which has
+ * `size` of them, for row (or column) `out` of the map that is written; in the order of the taps.
+ * hits: [filter]. Returns their number. */
+int conv_hits(const struct conv_shape *s, enum conv_order order, int out, int filter, int size,
+              struct conv_hit *hits);
+
+/* A range of rows or columns. */
+struct conv_range {
+    int begin, end;
+};
+
+/* The outputs of `out` whose input under row (or column) `tap` of the filter is in [0, size). */
+struct conv_range conv_clip(const struct conv_shape *s, struct conv_range out, int tap, int size);
+
 /* Bytes of packed weights that gather from c channels into k, and where a panel of them begins. */
 static inline size_t conv_packed_size(const struct backend *b, int k, int c, int taps)
 {
@@ -65,6 +86,11 @@ static inline int conv_lanes(int n, int lanes[LANES])
             lanes[count++] = l;
     return count;
 }
+
+/* dw [K][C][taps]: adds up the lanes (NULL where there are no images; each packed as
+ * conv_gradient_size says) and unpacks channels [c_first, c_end) of C in one panel of K. */
+void conv_unpack(const struct cpu_backend *b, const struct conv_shape *s,
+                 void *const lanes[LANES], int panel, int c_first, int c_end, void *dw);
 
 /* conv_direct_weights.c: backward-weights of conv_direct. */
 size_t conv_direct_weights_workspace(const struct cpu_backend *b, int n,

@@ -104,7 +104,7 @@ struct gather_job {
     struct cpu_backend *b;
     int n;
     const struct conv_shape *s;
-    bool backward;
+    enum conv_order order;      /* weights of backward-data are packed in reverse */
     bool by_row;                /* four pixels at a time */
     struct map in, out;
     int in_lines, out_lines;    /* of one pixel */
@@ -133,27 +133,6 @@ struct gather_stage {
     int spread;                 /* and the first row that has not been put into it */
 };
 
-/* Lists the rows (or columns) of the filter that fall into the input at row `out` of the output. In
- * backward-data weights are packed in reverse, so taps run the way the input does there too. */
-static int list_hits(const struct gather_job *j, int out, int filter, int size,
-                     struct tile_hit *hits)
-{
-    int count = 0, stride = j->s->stride, pad = j->s->pad;
-    for (int t = 0; t < filter; t++) {
-        int at = j->backward ? out + pad - (filter - 1 - t) : out * stride + t - pad;
-        if (at < 0)
-            continue;
-        if (j->backward && stride > 1) {
-            if (at % stride)
-                continue;
-            at /= stride;
-        }
-        if (at < size)
-            hits[count++] = (struct tile_hit){t, at};
-    }
-    return count;
-}
-
 /* One row of one line of K in the making. */
 struct gather_row {
     const struct gather_job *j;
@@ -163,7 +142,7 @@ struct gather_row {
     size_t x_row, x_pixel, y_pixel;
     const char *w;
     const float *bias;
-    const struct tile_hit *hits;
+    const struct conv_hit *hits;
     int hit_count;
     const char *ahead;          /* the row of the input that the next one needs; NULL: it has it */
 };
@@ -177,7 +156,7 @@ static void ask_for(const char *at, size_t bytes)
 static void gather_pixels(const struct gather_row *g)
 {
     const struct gather_job *j = g->j;
-    struct tile_hit columns[FILTER_MAX];
+    struct conv_hit columns[FILTER_MAX];
     struct tile_pixel p = {
         .x = g->x, .x_row = g->x_row, .x_pixel = g->x_pixel, .c_lines = j->in_lines,
         .w = g->w, .r = j->s->r, .s = j->s->s,
@@ -187,7 +166,7 @@ static void gather_pixels(const struct gather_row *g)
     for (int x = 0; x < j->out.w; x++, p.y += g->y_pixel) {
         if (g->ahead && x < j->in.w)
             ask_for(g->ahead + (size_t)x * g->x_pixel, g->x_pixel);
-        p.column_count = list_hits(j, x, j->s->s, j->in.w, columns);
+        p.column_count = conv_hits(j->s, j->order, x, j->s->s, j->in.w, columns);
         j->b->kernels.tiles.pixel(g->run, &p);
     }
 }
@@ -197,7 +176,7 @@ static void gather_pixels(const struct gather_row *g)
 static void gather_fours(const struct gather_row *g)
 {
     const struct gather_job *j = g->j;
-    int pad = j->backward ? ROW_TAPS - 1 - j->s->pad : j->s->pad;
+    int pad = j->order == ORDER_TURNED ? ROW_TAPS - 1 - j->s->pad : j->s->pad;
     struct tile_pixels p = {
         .x = g->x, .x_row = g->x_row, .x_pixel = g->x_pixel, .x_width = j->in.w,
         .c_lines = j->in_lines, .w = g->w, .r = j->s->r,
@@ -231,7 +210,7 @@ static void spread_rows(struct gather_stage *g, int block, int last)
 
 /* Where the rows begin that a row of the output reads: in the block, or in the ring, where they
  * have other numbers. */
-static const char *input_of(struct gather_stage *g, int block, struct tile_hit *hits, int count)
+static const char *input_of(struct gather_stage *g, int block, struct conv_hit *hits, int count)
 {
     const struct gather_job *j = g->j;
     if (!j->taken)
@@ -261,8 +240,8 @@ static void gather_row(struct gather_stage *g, int block, int y, int line)
 {
     static const _Alignas(LINE) float no_bias[CHANNELS];
     const struct gather_job *j = g->j;
-    struct tile_hit hits[FILTER_MAX];
-    int hit_count = list_hits(j, y, j->s->r, j->in.h, hits);
+    struct conv_hit hits[FILTER_MAX];
+    int hit_count = conv_hits(j->s, j->order, y, j->s->r, j->in.h, hits);
     const char *ahead = NULL;
     if (hit_count > 0 && line == g->line_begin)
         ahead = row_ahead(g, block, hits[hit_count - 1].at);
@@ -389,7 +368,7 @@ static struct gather_job forward_job(const struct conv_work *w)
 static struct gather_job backward_job(const struct cpu_backend *b, const struct conv_work *w)
 {
     const struct conv_shape *s = w->shape;
-    struct gather_job j = {.backward = true, .in = w->y, .out = w->x, .step = 1};
+    struct gather_job j = {.order = ORDER_TURNED, .in = w->y, .out = w->x, .step = 1};
     if (w->pooled) {
         j.in = (struct map){NULL, s->k, s->p, s->q};
         j.pool = w->y;

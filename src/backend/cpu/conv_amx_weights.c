@@ -158,21 +158,6 @@ struct weights_part {
     bool add;                   /* not the first chunk */
 };
 
-/* A range of rows or columns. */
-struct range {
-    int begin, end;
-};
-
-/* The outputs of `out` whose input under row (or column) `tap` of the filter is in [0, size). */
-static struct range clip(const struct conv_shape *s, struct range out, int tap, int size)
-{
-    while (out.begin < out.end && out.begin * s->stride + tap < s->pad)
-        out.begin++;
-    while (out.begin < out.end && (out.end - 1) * s->stride + tap - s->pad >= size)
-        out.end--;
-    return out;
-}
-
 /* The pairs of a row of block g of the chunk: of each pixel the part's lines. */
 static void pair_row(const struct weights_part *p, int g, int y)
 {
@@ -247,7 +232,7 @@ static struct tile_outer outer_of(const struct weights_part *p, int half, int r)
     const struct weights_job *j = p->j;
     const struct conv_shape *s = j->s;
     int rows = p->y_end - p->y_begin;
-    struct range y = clip(s, (struct range){p->y_begin, p->y_end}, r, s->h);
+    struct conv_range y = conv_clip(s, (struct conv_range){p->y_begin, p->y_end}, r, s->h);
     struct tile_outer o = {
         .x = p->turned, .dy = p->pairs,
         .x_block = (size_t)(p->x_end - p->x_begin) * (size_t)s->w * TILE,
@@ -283,7 +268,7 @@ static void outer_taps(const struct weights_part *p, int half, float *dw)
     for (int r = 0; r < s->r; r++)
         for (int t = 0; t < s->s; t++, dw += TAP_REALS) {
             struct tile_outer o = outer_of(p, half, r);
-            struct range q = clip(s, (struct range){0, s->q}, t, s->w);
+            struct conv_range q = conv_clip(s, (struct conv_range){0, s->q}, t, s->w);
             o.pixels = q.end - q.begin;
             if (o.pixels) {
                 o.x += (size_t)(q.begin * s->stride + t - s->pad) * TILE;

@@ -64,7 +64,7 @@ struct gather_job {
     struct cpu_backend *b;
     int n;
     const struct conv_shape *s;
-    bool backward;
+    enum conv_order order;
     struct map in, out;
     int in_lines, out_lines;    /* of one pixel */
     const char *packed;
@@ -72,35 +72,11 @@ struct gather_job {
     int panels, splits;         /* an item takes panels/splits panels */
 };
 
-/* A row (or column) of the filter, and the row (or column) of the input that it falls on. */
-struct hit {
-    int tap, at;
-};
-
-/* Lists the rows of the filter that fall into the input at row `out` of the output. */
-static int list_hits(const struct gather_job *j, int out, int filter, int size, struct hit *hits)
-{
-    int count = 0, stride = j->s->stride, pad = j->s->pad;
-    for (int t = 0; t < filter; t++) {
-        int at = j->backward ? out + pad - t : out * stride + t - pad;
-        if (at < 0)
-            continue;
-        if (j->backward && stride > 1) {
-            if (at % stride)
-                continue;
-            at /= stride;
-        }
-        if (at < size)
-            hits[count++] = (struct hit){t, at};
-    }
-    return count;
-}
-
 /* One row of one panel in the making: what does not change from pixel to pixel. */
 struct gather_row {
     const struct gather_job *j;
     int block, y, panel, lines;
-    const struct hit *rows;
+    const struct conv_hit *rows;
     int row_count;
     const char *weights;        /* of the panel */
     const void *bias;           /* padded to the panel */
@@ -116,13 +92,13 @@ static void gather_pixel(const struct gather_row *g, int x)
     char *out = (char *)j->out.data +
                 (pixel * (size_t)j->out_lines + (size_t)g->panel * PANEL_LINES) * TILE;
     size_t tap_bytes = conv_packed_bytes(j->b->base.precision, g->lines, j->in.c, 1);
-    struct hit columns[FILTER_MAX];
-    int column_count = list_hits(j, x, j->s->s, j->in.w, columns);
+    struct conv_hit columns[FILTER_MAX];
+    int column_count = conv_hits(j->s, j->order, x, j->s->s, j->in.w, columns);
     struct conv_tap taps[TAPS];
     int count = 0;
     bool add = false;
     for (int r = 0; r < g->row_count; r++) {
-        const struct hit *row = &g->rows[r];
+        const struct conv_hit *row = &g->rows[r];
         size_t line = ((size_t)g->block * (size_t)j->in.h + (size_t)row->at) * (size_t)j->in.w;
         for (int c = 0; c < column_count; c++) {
             if (count == TAPS) {
@@ -172,8 +148,8 @@ static void gather_item(void *ctx, int item, int worker)
     int split = item % j->splits;
     struct gather_row g = {.j = j, .y = item / j->splits % j->out.h,
                            .block = item / j->splits / j->out.h};
-    struct hit rows[FILTER_MAX];
-    g.row_count = list_hits(j, g.y, j->s->r, j->in.h, rows);
+    struct conv_hit rows[FILTER_MAX];
+    g.row_count = conv_hits(j->s, j->order, g.y, j->s->r, j->in.h, rows);
     g.rows = rows;
     int end = j->panels * (split + 1) / j->splits;
     for (g.panel = j->panels * split / j->splits; g.panel < end; g.panel++)
@@ -200,7 +176,8 @@ static void direct_run(struct cpu_backend *b, const struct conv_work *w)
         return;
     }
     bool backward = w->pass == CONV_BACKWARD_DATA;
-    struct gather_job j = {.b = b, .n = w->n, .s = w->shape, .backward = backward,
+    struct gather_job j = {.b = b, .n = w->n, .s = w->shape,
+                           .order = backward ? ORDER_BACKWARD : ORDER_FORWARD,
                            .in = backward ? w->y : w->x, .out = backward ? w->x : w->y,
                            .packed = w->packed, .bias = w->bias};
     gather_map(&j);

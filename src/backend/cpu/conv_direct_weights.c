@@ -42,24 +42,9 @@ static size_t row_bytes(const struct weights_part *w)
     return conv_gradient_bytes(w->j->b->base.precision, w->lines, 1, 1);
 }
 
-/* A range of rows or columns. */
-struct range {
-    int begin, end;
-};
-
-/* The outputs of `out` whose input under row (or column) `tap` of the filter is in [0, size). */
-static struct range clip(const struct conv_shape *s, struct range out, int tap, int size)
-{
-    while (out.begin < out.end && out.begin * s->stride + tap < s->pad)
-        out.begin++;
-    while (out.begin < out.end && (out.end - 1) * s->stride + tap - s->pad >= size)
-        out.end--;
-    return out;
-}
-
 /* One outer product: line `line` of C and one tap, over a rectangle of one block's outputs. */
-static void outer_tap(const struct weights_part *w, int block, struct range p, struct range q,
-                      int line, int r, int s)
+static void outer_tap(const struct weights_part *w, int block, struct conv_range p,
+                      struct conv_range q, int line, int r, int s)
 {
     const struct weights_job *j = w->j;
     const struct conv_shape *shape = j->s;
@@ -85,16 +70,17 @@ static void outer_tap(const struct weights_part *w, int block, struct range p, s
                              w->lines, w->dw + dw * row_bytes(w));
 }
 
-static void outer_chunk(const struct weights_part *w, int block, struct range p, struct range q)
+static void outer_chunk(const struct weights_part *w, int block, struct conv_range p,
+                        struct conv_range q)
 {
     const struct conv_shape *s = w->j->s;
     for (int line = w->line_first; line < w->line_end; line++) {
         for (int r = 0; r < s->r; r++) {
-            struct range rows = clip(s, p, r, s->h);
+            struct conv_range rows = conv_clip(s, p, r, s->h);
             if (rows.begin == rows.end)
                 continue;
             for (int t = 0; t < s->s; t++) {
-                struct range columns = clip(s, q, t, s->w);
+                struct conv_range columns = conv_clip(s, q, t, s->w);
                 if (columns.begin < columns.end)
                     outer_tap(w, block, rows, columns, line, r, t);
             }
@@ -109,8 +95,8 @@ static void outer_block(const struct weights_part *w, int block)
     int chunks = (s->q + CHUNK - 1) / CHUNK, rows = chunks > 1 ? 1 : CHUNK / s->q;
     for (int p = 0; p < s->p; p += rows)
         for (int i = 0; i < chunks; i++)
-            outer_chunk(w, block, (struct range){p, min_int(p + rows, s->p)},
-                        (struct range){s->q * i / chunks, s->q * (i + 1) / chunks});
+            outer_chunk(w, block, (struct conv_range){p, min_int(p + rows, s->p)},
+                        (struct conv_range){s->q * i / chunks, s->q * (i + 1) / chunks});
 }
 
 static void zero_part(const struct weights_part *w)
@@ -147,17 +133,9 @@ static void unpack_item(void *ctx, int item, int worker)
 {
     (void)worker;
     const struct weights_job *j = ctx;
-    const struct conv_shape *s = j->s;
-    enum precision p = j->b->base.precision;
-    int cb = layout_cb(p), group = item % j->groups, panel = item / j->groups;
-    size_t offset = conv_gradient_at(&j->b->base, panel, s->c, conv_taps(s));
-    const void *lane[LANES];
-    for (int l = 0; l < LANES; l++)
-        lane[l] = j->lane[l] ? (const char *)j->lane[l] + offset : NULL;
-    int c_end = min_int(j->c_lines * (group + 1) / j->groups * cb, s->c);
-    j->b->kernels.conv.unpack(LANES, lane, s->k, s->c, conv_taps(s), panel * PANEL_LINES * cb,
-                              conv_panel_lines(p, s->k, panel),
-                              j->c_lines * group / j->groups * cb, c_end, j->dw);
+    int cb = layout_cb(j->b->base.precision), group = item % j->groups;
+    conv_unpack(j->b, j->s, j->lane, item / j->groups, j->c_lines * group / j->groups * cb,
+                min_int(j->c_lines * (group + 1) / j->groups * cb, j->s->c), j->dw);
 }
 
 size_t conv_direct_weights_workspace(const struct cpu_backend *b, int n,

@@ -399,16 +399,9 @@ static void unpack_item(void *ctx, int item, int worker)
 {
     (void)worker;
     const struct weights_job *j = ctx;
-    const struct conv_shape *s = j->s;
-    enum precision p = j->b->base.precision;
-    int cb = layout_cb(p), group = item % j->groups, panel = item / j->groups;
-    size_t offset = conv_gradient_at(&j->b->base, panel, s->c, WINOGRAD_TAPS);
-    const void *lane[LANES];
-    for (int l = 0; l < LANES; l++)
-        lane[l] = j->lane[l] ? (const char *)j->lane[l] + offset : NULL;
-    j->b->kernels.conv.unpack(LANES, lane, s->k, s->c, WINOGRAD_TAPS, panel * PANEL_LINES * cb,
-                              conv_panel_lines(p, s->k, panel), group * GROUP_CHANNELS,
-                              min_int((group + 1) * GROUP_CHANNELS, s->c), j->dw);
+    int group = item % j->groups;
+    conv_unpack(j->b, j->s, j->lane, item / j->groups, group * GROUP_CHANNELS,
+                min_int((group + 1) * GROUP_CHANNELS, j->s->c), j->dw);
 }
 
 void conv_winograd_weights(struct cpu_backend *b, const struct conv_work *w, int most)
