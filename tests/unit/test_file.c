@@ -1,4 +1,5 @@
 /* test_file.c - files whole and atomic, hashes, JSON, and what the cgroup grants. */
+#include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -80,6 +81,22 @@ static void test_hash__matches_published_answers(void **state)
     assert_string_equal(hex, "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
 }
 
+static void test_json__members_that_are_not_there_are_nothing(void **state)
+{
+    (void)state;
+    json_t *o = json_pack("{s:s, s:i, s:[{s:s}, {s:i}, {s:s}]}", "name", "a", "count", 3, "list",
+                          "id", "one", "id", 2, "id", "two");
+    assert_string_equal(json_text_at(o, "name"), "a");
+    assert_string_equal(json_text_at(o, "count"), "");
+    assert_string_equal(json_text_at(NULL, "name"), "");
+    assert_true(json_real_at(o, "count") == 3);
+    assert_true(isnan(json_real_at(o, "name")) && isnan(json_real_at(o, "none")));
+    const json_t *list = json_object_get(o, "list");
+    assert_ptr_equal(json_find(list, "id", "two"), json_array_get(list, 2));
+    assert_null(json_find(list, "id", "2"));
+    json_decref(o);
+}
+
 static void test_json__floats_read_back_and_nan_is_null(void **state)
 {
     (void)state;
@@ -146,6 +163,7 @@ int main(void)
         cmocka_unit_test(test_file_read__names_path_and_cause),
         cmocka_unit_test(test_file_make_folders__makes_all_and_keeps_those_there),
         cmocka_unit_test(test_hash__matches_published_answers),
+        cmocka_unit_test(test_json__members_that_are_not_there_are_nothing),
         cmocka_unit_test(test_json__floats_read_back_and_nan_is_null),
         cmocka_unit_test(test_cpu_quota__takes_the_smallest_on_the_way_up),
         cmocka_unit_test(test_cpu_detect__stays_within_the_machine),
