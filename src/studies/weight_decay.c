@@ -293,7 +293,7 @@ const struct study study_weight_decay = {
     .settings = {
         [STUDY_TINY] = (const char *const[]){
             "net", "unbranched", "width", "0.0625", "train_count", "4096", "batch", "16",
-            "epochs", "4", "lr", "0.05", "weight_decay", "0.004", "schedule", "constant", "knots",
+            "epochs", "4", "lr", "0.05", "weight_decay", "0.006", "schedule", "constant", "knots",
             "", "cutout", "0", "eval_every", "-1", "keep_best", "no", "probes", "norms",
             "probe_budget", "1", NULL},
         [STUDY_SMALL] = (const char *const[]){
