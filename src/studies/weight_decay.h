@@ -29,6 +29,7 @@ enum { EXACT_STEPS = 100, EXACT_SEEDS = 2, LARGE_BATCH_TIMES = 4 };
 enum { INVARIANCE_FACTORS = 7, RESCALE_FACTORS = 4 };
 #define EXACT_RATE 0.1
 #define EXACT_DECAY 0.03
+#define CONVERGED 1.25          /* lengths that differ by less than this factor have met */
 
 extern const double invariance_factors[INVARIANCE_FACTORS];
 extern const double rescale_factors[RESCALE_FACTORS];
