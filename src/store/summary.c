@@ -218,28 +218,41 @@ static const char *next_field(const char **line, size_t *length)
     return field;
 }
 
+/* What a result has under these names, and a row of epochs.csv in columns of some of them. */
+static const struct {
+    const char *name;
+    size_t offset;
+    bool in_epochs;
+} measured[] = {
+    {"train_loss", offsetof(struct run_summary, train_loss), true},
+    {"train_accuracy", offsetof(struct run_summary, train_accuracy), true},
+    {"test_loss", offsetof(struct run_summary, test_loss), true},
+    {"test_accuracy", offsetof(struct run_summary, test_accuracy), true},
+    {"tta_loss", offsetof(struct run_summary, tta_loss), false},
+    {"tta_accuracy", offsetof(struct run_summary, tta_accuracy), false},
+    {"validation_loss", offsetof(struct run_summary, validation_loss), true},
+    {"validation_accuracy", offsetof(struct run_summary, validation_accuracy), true},
+    {"images_per_second", offsetof(struct run_summary, images_per_second), true},
+    {"seconds", offsetof(struct run_summary, seconds), false},
+};
+enum { MEASURED = sizeof measured / sizeof measured[0] };
+
+static double *measured_member(struct run_summary *s, int i)
+{
+    return (double *)((char *)s + measured[i].offset);
+}
+
 /* Takes the value of one column of epochs.csv; an empty field leaves what an earlier row said. */
 static void take_epoch(struct run_summary *s, const char *column, size_t n, const char *value)
 {
-    struct {
-        const char *column;
-        double *member;
-    } members[] = {
-        {"train_loss", &s->train_loss},
-        {"train_accuracy", &s->train_accuracy},
-        {"test_loss", &s->test_loss},
-        {"test_accuracy", &s->test_accuracy},
-        {"validation_loss", &s->validation_loss},
-        {"validation_accuracy", &s->validation_accuracy},
-        {"images_per_second", &s->images_per_second},
-    };
     char *end;
     double x = strtod(value, &end);
     if (end == value)
         return;
-    for (size_t i = 0; i < sizeof members / sizeof members[0]; i++)
-        if (strlen(members[i].column) == n && !strncmp(members[i].column, column, n))
-            *members[i].member = x;
+    for (int i = 0; i < MEASURED; i++)
+        if (measured[i].in_epochs && strlen(measured[i].name) == n &&
+            !strncmp(measured[i].name, column, n))
+            *measured_member(s, i) = x;
     if (n == strlen("train_seconds") && !strncmp("train_seconds", column, n))
         s->train_seconds = isnan(s->train_seconds) ? x : s->train_seconds + x;
 }
@@ -325,27 +338,13 @@ static double session_seconds(const json_t *sessions)
 /* What the result does not have (null) is not known: an epoch's would be of other weights. */
 static void read_result(struct run_summary *s, const json_t *m)
 {
-    struct {
-        const char *key;
-        double *member;
-    } members[] = {
-        {"train_loss", &s->train_loss},
-        {"train_accuracy", &s->train_accuracy},
-        {"test_loss", &s->test_loss},
-        {"test_accuracy", &s->test_accuracy},
-        {"tta_loss", &s->tta_loss},
-        {"tta_accuracy", &s->tta_accuracy},
-        {"validation_loss", &s->validation_loss},
-        {"validation_accuracy", &s->validation_accuracy},
-        {"images_per_second", &s->images_per_second},
-        {"seconds", &s->seconds},
-    };
     const json_t *result = json_object_get(m, "result");
     if (!json_is_object(result))
         return;
-    for (size_t i = 0; i < sizeof members / sizeof members[0]; i++) {
-        *members[i].member = (double)NAN;
-        get_real(members[i].member, result, members[i].key);
+    for (int i = 0; i < MEASURED; i++) {
+        double *member = measured_member(s, i);
+        *member = (double)NAN;
+        get_real(member, result, measured[i].name);
     }
     if (s->sessions > 1)
         s->seconds = session_seconds(json_object_get(m, "sessions"));
