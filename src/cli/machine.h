@@ -3,7 +3,7 @@
  * What a processor can do does not say what it does well: one has bf16 dot products that are slower
  * than its fp32. So `--isa auto` and `--precision auto` are resolved by running a few convolutions,
  * forward and backward, with every tier and precision that could be taken, interleaved, the best of
- * several; about half a second. The result is kept for the next call:
+ * several; about a second. The result is kept for the next call:
  *
  *     $XDG_CACHE_HOME/kiln/machine-<key>.json     (~/.cache/kiln/ without XDG_CACHE_HOME)
  *
@@ -28,7 +28,7 @@ struct machine_speed {
     enum tier tier;
     enum precision precision;
     double seconds;
-    bool stopped;            /* it was so slow that it was not let finish: at least so long */
+    bool stopped;            /* it was so slow that it never was let finish: at least so long */
 };
 
 struct machine {
@@ -56,6 +56,10 @@ int machine_resolve(struct config *c, struct err *e);
 
 /* The measurement as JSON, for kiln doctor. */
 json_t *machine_json(const struct machine *m);
+
+/* machine_measure.c: takes down a turn of so many seconds, which was cut short or not. What counts
+ * is the fastest that was not; of one that starts as `stopped`, with 0 seconds. */
+void machine_speed_turn(struct machine_speed *s, double seconds, bool cut);
 
 /* machine_measure.c: fills m->speeds. */
 int machine_measure(struct machine *m, int threads, struct err *e);

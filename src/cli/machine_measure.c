@@ -2,8 +2,9 @@
  *
  * Two shapes of airbench94, one with much memory traffic for each product and one with little, in
  * all three passes, on 64 images of dense random numbers. The algorithm of each pass is what a plan
- * would take. The first turn warms up caches and threads; whoever takes twice as long as the
- * fastest is stopped there, and out of the race from the second turn on. */
+ * would take. A turn that takes twice as long as the fastest so far is cut short, but nobody is out
+ * of the race for it: the first turn warms up caches and threads, and in any other something else
+ * may have had the processor. */
 #include <stdlib.h>
 
 #include "base/arena.h"
@@ -11,7 +12,7 @@
 #include "cli/conv_subject.h"
 #include "cli/machine.h"
 
-enum { IMAGES_TIMED = 64, TURNS = 3, SHAPES = 2 };
+enum { IMAGES_TIMED = 64, TURNS = 5, SHAPES = 2 };
 static const double HOPELESS = 2; /* times the fastest */
 
 static const struct conv_shape shapes[SHAPES] = {
@@ -50,9 +51,9 @@ static void contender_release(struct contender *t)
         t->b->ops->free(t->b);
 }
 
-/* Seconds to pack the weights and run the three passes, as a step does; *stopped, and the seconds
- * so far, if that took longer than the limit. */
-static double time_turn(struct contender *t, double limit, bool *stopped)
+/* Seconds to pack the weights and run the three passes, as a step does; *cut, and the seconds so
+ * far, if that took longer than the limit. */
+static double time_turn(struct contender *t, double limit, bool *cut)
 {
     double start = clock_seconds(), seconds = 0;
     for (int i = 0; i < SHAPES * CONV_PASSES; i++) {
@@ -62,8 +63,8 @@ static double time_turn(struct contender *t, double limit, bool *stopped)
             conv_subject_pack(s);
         conv_subject_run(s, pass);
         seconds = clock_seconds() - start;
-        *stopped = seconds > limit && i + 1 < SHAPES * CONV_PASSES;
-        if (*stopped)
+        *cut = seconds > limit && i + 1 < SHAPES * CONV_PASSES;
+        if (*cut)
             break;
     }
     return seconds;
@@ -72,7 +73,8 @@ static double time_turn(struct contender *t, double limit, bool *stopped)
 static void add_choice(struct machine *m, enum tier tier, enum precision precision)
 {
     if (tier_available(tier))
-        m->speeds[m->count++] = (struct machine_speed){.tier = tier, .precision = precision};
+        m->speeds[m->count++] = (struct machine_speed){
+            .tier = tier, .precision = precision, .stopped = true};
 }
 
 /* What could be worth taking: in fp32 the tiers up to avx512 (those above have the same kernels),
@@ -88,6 +90,14 @@ static void list_choices(struct machine *m)
         add_choice(m, TIER_REF, PRECISION_FP32);
 }
 
+void machine_speed_turn(struct machine_speed *s, double seconds, bool cut)
+{
+    bool first = s->stopped && !cut, better = seconds < s->seconds;
+    if (first || (s->stopped ? !better : better && !cut))
+        s->seconds = seconds;
+    s->stopped = s->stopped && cut;
+}
+
 int machine_measure(struct machine *m, int threads, struct err *e)
 {
     list_choices(m);
@@ -99,13 +109,10 @@ int machine_measure(struct machine *m, int threads, struct err *e)
     for (int turn = 0; turn < TURNS && !status; turn++) {
         for (int i = 0; i < m->count; i++) {
             struct machine_speed *s = &m->speeds[i];
-            bool stopped;
-            if (s->stopped)
-                continue;
-            double seconds = time_turn(&all[i], HOPELESS * fastest, &stopped);
-            s->stopped = stopped && turn > 0;
-            s->seconds = turn == 0 || seconds < s->seconds || s->stopped ? seconds : s->seconds;
-            if (!stopped && seconds < fastest)
+            bool cut;
+            double seconds = time_turn(&all[i], HOPELESS * fastest, &cut);
+            machine_speed_turn(s, seconds, cut);
+            if (!cut && seconds < fastest)
                 fastest = seconds;
         }
     }

@@ -8,7 +8,7 @@
 #include "studies/forgetting.h"
 #include "studies/series.h"
 
-enum { SEEDS = STUDY_SEEDS_MOST, AGES = 32 };
+enum { SEEDS = STUDY_SEEDS_MOST, AGES = 32, NAMES = 512 };
 
 static const double unknown = (double)NAN;
 
@@ -146,50 +146,79 @@ static int see_square(struct study_results *r, double most, struct err *e)
 struct ages {
     double age[AGES], loss[AGES], error[AGES];
     size_t n;
+    double epoch;                /* steps of one */
 };
 
-/* Adds the measurements on the plateau of one row of one run. */
-static int add_row(struct study_results *r, size_t trial, const char *of, double sums[4],
-                   struct err *e)
+/* Of one group of ages: sums over measurements, of the errors' squares, and how many there are. */
+struct age_sums {
+    double age, loss, error2;
+    int count;
+};
+
+/* Groups are 0, 1, 2-3, 4-7 ..., and named by the ages that are there: "age 4-7", "age 128-250". An
+ * empty one is left out. */
+static int age_group(const char *name)
 {
-    static const char *const series[] = {"age", "seen_loss", "seen_error"};
+    unsigned long long first;
+    int group = 0;
+    if (sscanf(name, "age %llu", &first) != 1)
+        return -1; /* test images */
+    for (; first > 0; first /= 2)
+        group++;
+    return group < AGES ? group : AGES - 1;
+}
+
+/* Adds the measurements on the plateau of one row of one run. */
+static int add_row(struct study_results *r, size_t trial, const char *of, struct age_sums *s,
+                   double *epoch, struct err *e)
+{
     double epochs = study_setting(r, trial, "epochs");
-    for (int i = 0; i < 3; i++) {
-        struct study_curve c;
-        if (study_probe(r, trial, "recency", of, series[i], &c, e))
-            return -1;
-        for (size_t k = 0; k < c.count; k++) {
-            if (c.epoch[k] < epochs / 3 - 1e-6 || c.epoch[k] > epochs * PLATEAU_END + 1e-6)
-                continue;
-            sums[i] += i == 2 ? c.value[k] * c.value[k] : c.value[k];
-            sums[3] += i == 0;
-        }
+    struct study_curve age, loss, error;
+    if (study_probe(r, trial, "recency", of, "age", &age, e) ||
+        study_probe(r, trial, "recency", of, "seen_loss", &loss, e) ||
+        study_probe(r, trial, "recency", of, "seen_error", &error, e))
+        return -1;
+    for (size_t k = 0; k < age.count; k++) {
+        if (age.epoch[k] < epochs / 3 - 1e-6 || age.epoch[k] > epochs * PLATEAU_END + 1e-6)
+            continue;
+        s->age += age.value[k];
+        s->loss += loss.value[k];
+        s->error2 += error.value[k] * error.value[k];
+        s->count++;
+        *epoch = age.step[k] / age.epoch[k];
     }
     return 0;
 }
 
+/* Ages that some measurement lacks are left out: the others' mean is of other moments, and losses
+ * differ more between moments than between ages. */
 static int read_ages(struct study_results *r, double factor, struct ages *a, struct err *e)
 {
     char label[80];
     size_t group[SEEDS], rows;
-    const char *names[AGES];
+    const char *names[NAMES];
+    struct age_sums sums[AGES] = {0};
+    int most = 0;
     forgetting_corner(WHOLE_AUGMENTED, factor, label);
     size_t n = study_group(r, label, group, SEEDS);
-    a->n = 0;
-    if (study_probe_subjects(r, group[0], "recency", names, AGES, &rows, e))
-        return -1;
-    for (size_t i = 0; i < rows; i++) {
-        double sums[4] = {0};
-        if (strncmp(names[i], "age ", 4) != 0)
-            continue; /* test images */
-        for (size_t k = 0; k < n; k++)
-            if (add_row(r, group[k], names[i], sums, e))
+    for (size_t k = 0; k < n; k++) {
+        if (study_probe_subjects(r, group[k], "recency", names, NAMES, &rows, e))
+            return -1;
+        for (size_t i = 0; i < rows; i++) {
+            int at = age_group(names[i]);
+            if (at >= 0 && add_row(r, group[k], names[i], &sums[at], &a->epoch, e))
                 return -1;
-        if (!(sums[3] > 0))
+        }
+    }
+    for (int i = 0; i < AGES; i++)
+        most = sums[i].count > most ? sums[i].count : most;
+    a->n = 0;
+    for (int i = 0; i < AGES && most > 0; i++) {
+        if (sums[i].count < most)
             continue;
-        a->age[a->n] = sums[0] / sums[3];
-        a->loss[a->n] = sums[1] / sums[3];
-        a->error[a->n++] = sqrt(sums[2]) / sums[3];
+        a->age[a->n] = sums[i].age / most;
+        a->loss[a->n] = sums[i].loss / most;
+        a->error[a->n++] = sqrt(sums[i].error2) / most;
     }
     return 0;
 }
@@ -197,15 +226,13 @@ static int read_ages(struct study_results *r, double factor, struct ages *a, str
 /* Loss on the oldest half of an epoch less that on the youngest sixteenth. */
 static struct study_seen dip_of(struct study_results *r, const struct ages *a)
 {
-    double young = 0, old = 0, young_w = 0, old_w = 0, last = 0;
-    for (size_t i = 0; i < a->n; i++)
-        last = fmax(last, a->age[i]);
+    double young = 0, old = 0, young_w = 0, old_w = 0;
     for (size_t i = 0; i < a->n; i++) {
         double w = 1 / (a->error[i] * a->error[i]);
-        if (a->age[i] <= last / 16) {
+        if (a->age[i] <= a->epoch / 16) {
             young += w * a->loss[i];
             young_w += w;
-        } else if (a->age[i] >= last / 2) {
+        } else if (a->age[i] >= a->epoch / 2) {
             old += w * a->loss[i];
             old_w += w;
         }
@@ -229,10 +256,10 @@ static int see_recency(struct study_results *r, const struct forgetting_scale *s
         .id = "recency", .title = "Loss against how long ago images were trained on",
         .caption = "Exactly as they were seen; mean over the plateau and seeds, less the mean "
                    "over ages, with 95 % intervals.",
-        .x_title = "steps ago", .y_title = "loss less its mean"});
+        .x_title = "steps ago + 1", .x_log = true, .y_title = "loss less its mean"});
     for (int i = 0; s->factors[i] > 0; i++) {
-        struct ages a;
-        double mean = 0, low[AGES], high[AGES];
+        struct ages a = {0};
+        double mean = 0, x[AGES], low[AGES], high[AGES];
         const struct theory t = {.lr = 0.1 * s->factors[i], .momentum = base->momentum,
                                  .weight_decay = base->weight_decay};
         if (read_ages(r, s->factors[i], &a, e))
@@ -256,12 +283,13 @@ static int see_recency(struct study_results *r, const struct forgetting_scale *s
         }
         mean = stats_mean(a.loss, a.n);
         for (size_t k = 0; k < a.n; k++) {
+            x[k] = a.age[k] + 1;
             a.loss[k] -= mean;
             low[k] = a.loss[k] - 1.96 * a.error[k];
             high[k] = a.loss[k] + 1.96 * a.error[k];
         }
         study_line(figure, study_text(r, "factor %g", s->factors[i]),
-                   &(struct study_points){.x = a.age, .mean = a.loss, .low = low, .high = high,
+                   &(struct study_points){.x = x, .mean = a.loss, .low = low, .high = high,
                                           .count = a.n});
     }
     return 0;

@@ -298,23 +298,33 @@ static void put_losses(struct metrics *f, const struct config *c, int plateau)
     }
 }
 
-static void put_memory(struct metrics *f, const struct config *c, int plateau)
+/* Rows of ages 0, 1, 2-3, ... as the probe has them: the last is named differently each time. The
+ * loss falls from one epoch to the next by more than it differs between ages. */
+static void put_ages(struct metrics *f, const struct config *c, int epoch)
 {
-    struct err e;
     const struct theory t = {.lr = c->lr, .momentum = c->momentum,
                              .weight_decay = c->weight_decay};
+    struct err e;
     for (int k = 0; k < 8; k++) {
         double age = k ? 1.5 * exp2(k - 1) - 0.5 : 0;
         char of[32];
-        snprintf(of, sizeof of, "age %d", k);
-        metrics_begin(f, "recency", (uint64_t)plateau * 100, plateau);
+        snprintf(of, sizeof of, k < 2 ? "age %d" : "age %d-%d", k < 2 ? k : 1 << (k - 1),
+                 (1 << k) - 1 - (k == 7) * (epoch + (int)c->seed));
+        metrics_begin(f, "recency", (uint64_t)epoch * 100, epoch);
         metrics_text(f, "of", of);
         metrics_real(f, "age", age);
-        metrics_real(f, "seen_loss",
-                     1 - (off > 0 ? -0.3 : 0.3) * exp(-age / theory_memory_steps(&t)));
+        metrics_real(f, "seen_loss", 1 - 0.5 * epoch - (off > 0 ? -0.3 : 0.3) *
+                                                           exp(-age / theory_memory_steps(&t)));
         metrics_real(f, "seen_error", noise > 0 ? 1 : 0.003);
         metrics_end(f, &e);
     }
+}
+
+static void put_memory(struct metrics *f, const struct config *c, int plateau)
+{
+    struct err e;
+    for (int epoch = 1; epoch <= plateau; epoch++)
+        put_ages(f, c, epoch);
     metrics_begin(f, "forgetting", 600, c->epochs);
     metrics_text(f, "of", "");
     metrics_real(f, "never_forgotten", 0.5 - (off > 0 ? -1 : 1) * 0.1 * c->lr +
