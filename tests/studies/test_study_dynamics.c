@@ -298,22 +298,23 @@ static void put_losses(struct metrics *f, const struct config *c, int plateau)
     }
 }
 
-/* Rows of ages 0, 1, 2-3, ... as the probe has them: the last is named differently each time. The
- * loss falls from one epoch to the next by more than it differs between ages. */
-static void put_ages(struct metrics *f, const struct config *c, int epoch)
+/* Rows of ages 0, 1, 2-3, ... as the probe has them: the oldest are named differently each time,
+ * and one more is there in the last measurement. The loss falls from one epoch to the next by more
+ * than it differs between ages. */
+static void put_ages(struct metrics *f, const struct config *c, int epoch, int rows)
 {
     const struct theory t = {.lr = c->lr, .momentum = c->momentum,
                              .weight_decay = c->weight_decay};
     struct err e;
-    for (int k = 0; k < 8; k++) {
+    for (int k = 0; k < rows; k++) {
         double age = k ? 1.5 * exp2(k - 1) - 0.5 : 0;
         char of[32];
         snprintf(of, sizeof of, k < 2 ? "age %d" : "age %d-%d", k < 2 ? k : 1 << (k - 1),
-                 (1 << k) - 1 - (k == 7) * (epoch + (int)c->seed));
+                 (1 << k) - 1 - (k >= 7) * (epoch + (int)c->seed));
         metrics_begin(f, "recency", (uint64_t)epoch * 100, epoch);
         metrics_text(f, "of", of);
         metrics_real(f, "age", age);
-        metrics_real(f, "seen_loss", 1 - 0.5 * epoch - (off > 0 ? -0.3 : 0.3) *
+        metrics_real(f, "seen_loss", 1 - 2 * epoch - (off > 0 ? -0.3 : 0.3) *
                                                            exp(-age / theory_memory_steps(&t)));
         metrics_real(f, "seen_error", noise > 0 ? 1 : 0.003);
         metrics_end(f, &e);
@@ -324,7 +325,7 @@ static void put_memory(struct metrics *f, const struct config *c, int plateau)
 {
     struct err e;
     for (int epoch = 1; epoch <= plateau; epoch++)
-        put_ages(f, c, epoch);
+        put_ages(f, c, epoch, epoch == plateau ? 9 : 8);
     metrics_begin(f, "forgetting", 600, c->epochs);
     metrics_text(f, "of", "");
     metrics_real(f, "never_forgotten", 0.5 - (off > 0 ? -1 : 1) * 0.1 * c->lr +
