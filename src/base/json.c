@@ -29,6 +29,11 @@ json_t *json_text(const char *text)
     return value;
 }
 
+double json_real_of(const json_t *value)
+{
+    return json_is_number(value) ? json_number_value(value) : (double)NAN;
+}
+
 const char *json_text_at(const json_t *o, const char *key)
 {
     const char *text = json_string_value(json_object_get(o, key));
@@ -37,8 +42,7 @@ const char *json_text_at(const json_t *o, const char *key)
 
 double json_real_at(const json_t *o, const char *key)
 {
-    const json_t *value = json_object_get(o, key);
-    return json_is_number(value) ? json_number_value(value) : (double)NAN;
+    return json_real_of(json_object_get(o, key));
 }
 
 json_t *json_find(const json_t *array, const char *key, const char *value)

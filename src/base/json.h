@@ -14,6 +14,9 @@ json_t *json_number(double value);
  * byte beyond ASCII becomes '?'. */
 json_t *json_text(const char *text);
 
+/* A number; NaN where there is none (NULL, null) or something else. */
+double json_real_of(const json_t *value);
+
 /* A member of an object: "" or NaN where it is not there or of another kind. */
 const char *json_text_at(const json_t *o, const char *key);
 double json_real_at(const json_t *o, const char *key);

@@ -92,8 +92,9 @@ static void list_choices(struct machine *m)
 
 void machine_speed_turn(struct machine_speed *s, double seconds, bool cut)
 {
-    bool first = s->stopped && !cut, better = seconds < s->seconds;
-    if (first || (s->stopped ? !better : better && !cut))
+    if (cut && s->stopped && seconds > s->seconds)
+        s->seconds = seconds;
+    if (!cut && (s->stopped || seconds < s->seconds))
         s->seconds = seconds;
     s->stopped = s->stopped && cut;
 }

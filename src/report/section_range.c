@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/json.h"
 #include "base/stats.h"
 #include "report/figure.h"
 #include "report/html.h"
@@ -33,14 +34,9 @@ static const json_t *at(const json_t *o, const char *key)
     return json_object_get(o, key);
 }
 
-static double real(const json_t *value)
-{
-    return json_is_number(value) ? json_number_value(value) : (double)NAN;
-}
-
 static double place_lr(const json_t *file, const char *key)
 {
-    return real(at(at(at(file, "points"), key), "lr"));
+    return json_real_at(at(at(file, "points"), key), "lr");
 }
 
 /* The numbers of a list, null as NaN: heap. *n is how many. */
@@ -49,7 +45,7 @@ static double *numbers(const json_t *list, size_t *n)
     *n = json_array_size(list);
     double *x = xcalloc(*n + 1, sizeof *x);
     for (size_t i = 0; i < *n; i++)
-        x[i] = real(json_array_get(list, i));
+        x[i] = json_real_of(json_array_get(list, i));
     return x;
 }
 
@@ -65,7 +61,8 @@ static void add_mark(json_t *chart, const char *name, int colour, double lr, dou
 static void add_marks(json_t *chart, const json_t *file, double low, double high)
 {
     const json_t *range = at(file, "range");
-    const double x[] = {real(json_array_get(range, 0)), real(json_array_get(range, 1))};
+    const double x[] = {json_real_of(json_array_get(range, 0)),
+                        json_real_of(json_array_get(range, 1))};
     const double bottom[] = {low, low}, top[] = {high, high};
     if (isfinite(x[0]) && isfinite(x[1])) {
         chart_add(chart, "zone-low", "range", "range", 3, x, bottom, 2, 0);
@@ -208,12 +205,12 @@ static void write_places(const json_t *file, FILE *out)
           "<th scope=\"col\">over seeds</th><th scope=\"col\">n</th></tr></thead><tbody>\n", out);
     for (int i = 0; i < PLACES; i++) {
         const json_t *p = at(at(file, "points"), places[i].key);
-        double n = real(at(p, "n"));
+        double n = json_real_at(p, "n");
         fprintf(out, "<tr><th scope=\"row\">%s</th><td>%s</td><td>%s ×÷ %s</td><td>%.0f</td>"
                      "</tr>\n",
-                places[i].name, html_number(real(at(p, "lr")), 2, a),
-                html_number(real(at(p, "geometric_mean")), 2, (char[32]){0}),
-                html_number(real(at(p, "sd_factor")), 3, b), isfinite(n) ? n : 0);
+                places[i].name, html_number(json_real_at(p, "lr"), 2, a),
+                html_number(json_real_at(p, "geometric_mean"), 2, (char[32]){0}),
+                html_number(json_real_at(p, "sd_factor"), 3, b), isfinite(n) ? n : 0);
     }
     fputs("</tbody></table></div>\n", out);
 }
@@ -222,16 +219,16 @@ static void write_places(const json_t *file, FILE *out)
 static void write_rate(const json_t *list, size_t *i, FILE *out)
 {
     enum { MOST = 256 };
-    double loss[MOST], accuracy[MOST], lr = real(at(json_array_get(list, *i), "lr"));
+    double loss[MOST], accuracy[MOST], lr = json_real_at(json_array_get(list, *i), "lr");
     size_t n = 0, diverged = 0;
     char a[64], b[64], c[32];
-    for (; *i < json_array_size(list) && real(at(json_array_get(list, *i), "lr")) == lr; ++*i) {
+    for (; *i < json_array_size(list) && json_real_at(json_array_get(list, *i), "lr") == lr; ++*i) {
         const json_t *run = json_array_get(list, *i);
-        if (!isfinite(real(at(run, "test_loss"))))
+        if (!isfinite(json_real_at(run, "test_loss")))
             diverged++;
         else if (n < MOST) {
-            loss[n] = real(at(run, "test_loss"));
-            accuracy[n++] = real(at(run, "test_accuracy"));
+            loss[n] = json_real_at(run, "test_loss");
+            accuracy[n++] = json_real_at(run, "test_accuracy");
         }
     }
     fprintf(out, "<tr><th scope=\"row\">%s</th><td>%s</td><td>%s</td><td>%zu</td><td>%zu</td>"

@@ -30,10 +30,8 @@ static double *column(const json_t *series, const char *key, size_t count)
     if (json_array_size(list) < count || !count)
         return NULL;
     double *x = xcalloc(count, sizeof *x);
-    for (size_t i = 0; i < count; i++) {
-        const json_t *value = json_array_get(list, i);
-        x[i] = json_is_number(value) ? json_number_value(value) : (double)NAN;
-    }
+    for (size_t i = 0; i < count; i++)
+        x[i] = json_real_of(json_array_get(list, i));
     return x;
 }
 

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "base/file.h"
+#include "base/json.h"
 #include "store/metrics.h"
 #include "studies/study.h"
 
@@ -79,7 +80,7 @@ static int add_point(void *context, const json_t *record)
     }
     c->step[c->count] = json_number_value(json_object_get(record, "step"));
     c->epoch[c->count] = json_number_value(json_object_get(record, "epoch"));
-    c->value[c->count++] = json_is_number(value) ? json_number_value(value) : (double)NAN;
+    c->value[c->count++] = json_real_of(value);
     return 0;
 }
 

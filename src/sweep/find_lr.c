@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/file.h"
+#include "base/json.h"
 #include "base/stats.h"
 #include "store/metrics.h"
 #include "sweep/range_test.h"
@@ -106,11 +107,10 @@ static int read_step(void *context, const json_t *record)
 {
     struct reading *r = context;
     const char *kind = json_string_value(json_object_get(record, "kind"));
-    const json_t *loss = json_object_get(record, "train/loss");
     json_int_t step = json_integer_value(json_object_get(record, "step"));
     if (!kind || strcmp(kind, "train") != 0 || step < 1 || (size_t)step > r->curves->steps)
         return 0;
-    r->ramp->loss[step - 1] = json_is_number(loss) ? json_number_value(loss) : (double)NAN;
+    r->ramp->loss[step - 1] = json_real_at(record, "train/loss");
     r->ramp->count = (size_t)step;
     return 0;
 }

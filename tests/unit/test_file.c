@@ -91,6 +91,7 @@ static void test_json__members_that_are_not_there_are_nothing(void **state)
     assert_string_equal(json_text_at(NULL, "name"), "");
     assert_true(json_real_at(o, "count") == 3);
     assert_true(isnan(json_real_at(o, "name")) && isnan(json_real_at(o, "none")));
+    assert_true(isnan(json_real_of(NULL)));
     const json_t *list = json_object_get(o, "list");
     assert_ptr_equal(json_find(list, "id", "two"), json_array_get(list, 2));
     assert_null(json_find(list, "id", "2"));
