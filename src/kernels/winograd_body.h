@@ -40,7 +40,7 @@ INLINE size_t NAME(frequency)(int my, int i, int mx, int j)
 
 /* The next `from` by `from` lines to `my + 2` by `mx + 2`, columns first: B^T x B or A dy A^T.
  * `masked`: not all elements count. */
-INLINE void NAME(to_points)(bool gradient, bool masked, int my, int mx, const ELEMENT *const *x,
+INLINE void NAME(to_points)(bool gradient, bool masked, int my, int mx, const void *const *x,
                             const struct winograd_taken *taken, size_t at, char *v, size_t step)
 {
     int rows = gradient ? my : my + 2, columns = gradient ? mx : mx + 2;
@@ -49,12 +49,12 @@ INLINE void NAME(to_points)(bool gradient, bool masked, int my, int mx, const EL
         vec in[WINOGRAD_POINTS][PARTS], column[WINOGRAD_POINTS], out[WINOGRAD_POINTS];
         UNROLL for (int i = 0; i < rows; i++) {
             int pixel = i * columns + j;
-            NAME(prefetch_source)(x[pixel] + at);
+            const ELEMENT *from = (const ELEMENT *)x[pixel] + at;
+            NAME(prefetch_source)(from);
             if (masked)
-                line_load_taken(x[pixel] + at, taken->argmax[pixel] + at, taken->place[pixel],
-                                in[i]);
+                line_load_taken(from, taken->argmax[pixel] + at, taken->place[pixel], in[i]);
             else
-                line_load(x[pixel] + at, in[i]);
+                line_load(from, in[i]);
         }
         UNROLL for (int part = 0; part < PARTS; part++) {
             UNROLL for (int i = 0; i < rows; i++)
@@ -86,41 +86,45 @@ INLINE void NAME(to_points)(bool gradient, bool masked, int my, int mx, const EL
     }
 }
 
-/* CALL(my, mx) for the constants equal to my and mx, so that every size has code of its own. */
-#ifndef FOR_SIZE
-#define FOR_SIZE(my, mx, CALL)                                                                     \
-    switch ((my) * 8 + (mx)) {                                                                     \
-    case 2 * 8 + 2: CALL(2, 2); break;                                                             \
-    case 2 * 8 + 3: CALL(2, 3); break;                                                             \
-    case 2 * 8 + 4: CALL(2, 4); break;                                                             \
-    case 3 * 8 + 2: CALL(3, 2); break;                                                             \
-    case 3 * 8 + 3: CALL(3, 3); break;                                                             \
-    case 3 * 8 + 4: CALL(3, 4); break;                                                             \
-    case 4 * 8 + 2: CALL(4, 2); break;                                                             \
-    case 4 * 8 + 3: CALL(4, 3); break;                                                             \
-    default: CALL(4, 4);                                                                           \
-    }
+/* Every size has a function of its own, in which it is a constant. (All of them in one function are
+ * up to a third slower: the compiler moves more out of the loops than there are registers for.)
+ * DEFINE(my, mx) for each size, and a table [my - 2][mx - 2] of NAME(<name>22) to
+ * NAME(<name>44). */
+#ifndef FOR_SIZES
+#define FOR_SIZES(DEFINE)                                                                          \
+    DEFINE(2, 2) DEFINE(2, 3) DEFINE(2, 4)                                                         \
+    DEFINE(3, 2) DEFINE(3, 3) DEFINE(3, 4)                                                         \
+    DEFINE(4, 2) DEFINE(4, 3) DEFINE(4, 4)
+#define SIZES_ROW(name, my) {NAME(name##my##2), NAME(name##my##3), NAME(name##my##4)}
+#define SIZES_TABLE(name) {SIZES_ROW(name, 2), SIZES_ROW(name, 3), SIZES_ROW(name, 4)}
+#define NOINLINE __attribute__((noinline))
 #endif
+
+typedef void (*NAME(to_points_fn))(int images, const void *const *x,
+                                   const struct winograd_taken *taken, char *v, size_t step);
+
+#define TO_POINTS(name, gradient, masked, my, mx)                                                  \
+    static NOINLINE void NAME(name##my##mx)(int images, const void *const *x,                      \
+                                            const struct winograd_taken *taken, char *v,           \
+                                            size_t step)                                           \
+    {                                                                                              \
+        for (int i = 0; i * TURN_IMAGES < images; i++)                                             \
+            NAME(to_points)(gradient, masked, my, mx, x, taken, (size_t)(i * LINE_ELEMENTS), v,    \
+                            step);                                                                 \
+    }
+#define INPUT_WHOLE(my, mx) TO_POINTS(input_whole, false, false, my, mx)
+#define INPUT_TAKEN(my, mx) TO_POINTS(input_taken, false, true, my, mx)
+FOR_SIZES(INPUT_WHOLE)
+FOR_SIZES(INPUT_TAKEN)
+#undef INPUT_WHOLE
+#undef INPUT_TAKEN
 
 static void NAME(input)(int my, int mx, int images, const void *const *x,
                         const struct winograd_taken *taken, void *v, size_t step)
 {
+    static const NAME(to_points_fn) whole[3][3] = SIZES_TABLE(input_whole),
+                                    masked[3][3] = SIZES_TABLE(input_taken);
     assert(my >= WINOGRAD_LEAST && my <= WINOGRAD_MOST && mx >= WINOGRAD_LEAST &&
            mx <= WINOGRAD_MOST);
-    const ELEMENT *pixels[WINOGRAD_FREQUENCIES];
-    for (int i = 0; i < (my + 2) * (mx + 2); i++)
-        pixels[i] = x[i];
-#define INPUT(masked, rows, columns)                                                               \
-    for (int i = 0; i * TURN_IMAGES < images; i++)                                                 \
-    NAME(to_points)(false, masked, rows, columns, pixels, taken, (size_t)(i * LINE_ELEMENTS), v,   \
-                    step)
-#define INPUT_WHOLE(rows, columns) INPUT(false, rows, columns)
-#define INPUT_TAKEN(rows, columns) INPUT(true, rows, columns)
-    if (taken)
-        FOR_SIZE(my, mx, INPUT_TAKEN)
-    else
-        FOR_SIZE(my, mx, INPUT_WHOLE)
-#undef INPUT
-#undef INPUT_WHOLE
-#undef INPUT_TAKEN
+    (taken ? masked : whole)[my - 2][mx - 2](images, x, taken, v, step);
 }

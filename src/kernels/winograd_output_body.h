@@ -2,7 +2,7 @@
  * first. */
 
 INLINE void NAME(from_points)(int my, int mx, const char *m, size_t step, size_t at,
-                              const vec *bias, bool stream, ELEMENT *const *y)
+                              const vec *bias, bool stream, void *const *y)
 {
     vec half[PARTS][WINOGRAD_MOST][WINOGRAD_POINTS];
     UNROLL for (int j = 0; j < mx + 2; j++)
@@ -24,37 +24,44 @@ INLINE void NAME(from_points)(int my, int mx, const char *m, size_t step, size_t
             vec line[PARTS];
             UNROLL for (int part = 0; part < PARTS; part++)
                 line[part] = v_add(out[part][j], bias[part]);
+            ELEMENT *to = (ELEMENT *)y[i * mx + j] + at;
             if (stream)
-                line_stream(y[i * mx + j] + at, line);
+                line_stream(to, line);
             else
-                line_store(y[i * mx + j] + at, line);
+                line_store(to, line);
         }
     }
 }
 
+typedef void (*NAME(from_points_fn))(int images, const char *m, size_t step, const REAL *bias,
+                                     void *const *y);
+
+#define FROM_POINTS(name, stream, my, mx)                                                          \
+    static NOINLINE void NAME(name##my##mx)(int images, const char *m, size_t step,                \
+                                            const REAL *bias, void *const *y)                      \
+    {                                                                                              \
+        vec added[PARTS];                                                                          \
+        for (int part = 0; part < PARTS; part++)                                                   \
+            added[part] = v_load(bias + part * VEC_REALS);                                         \
+        for (int i = 0; i < images; i++)                                                           \
+            NAME(from_points)(my, mx, m, step, (size_t)(i * LINE_ELEMENTS), added, stream, y);     \
+    }
+#define OUTPUT_STORE(my, mx) FROM_POINTS(output_store, false, my, mx)
+#define OUTPUT_STREAM(my, mx) FROM_POINTS(output_stream, true, my, mx)
+FOR_SIZES(OUTPUT_STORE)
+FOR_SIZES(OUTPUT_STREAM)
+#undef OUTPUT_STORE
+#undef OUTPUT_STREAM
+#undef FROM_POINTS
+
 static void NAME(output)(int my, int mx, int images, const void *m, size_t step, const void *bias,
                          bool stream, void *const *y)
 {
+    static const NAME(from_points_fn) stored[3][3] = SIZES_TABLE(output_store),
+                                      streamed[3][3] = SIZES_TABLE(output_stream);
     assert(my >= WINOGRAD_LEAST && my <= WINOGRAD_MOST && mx >= WINOGRAD_LEAST &&
            mx <= WINOGRAD_MOST);
-    ELEMENT *pixels[WINOGRAD_MOST * WINOGRAD_MOST];
-    vec added[PARTS];
-    for (int i = 0; i < my * mx; i++)
-        pixels[i] = y[i];
-    for (int part = 0; part < PARTS; part++)
-        added[part] = v_load((const REAL *)bias + part * VEC_REALS);
-#define OUTPUT(stream, rows, columns)                                                              \
-    for (int i = 0; i < images; i++)                                                               \
-    NAME(from_points)(rows, columns, m, step, (size_t)(i * LINE_ELEMENTS), added, stream, pixels)
-#define OUTPUT_STORE(rows, columns) OUTPUT(false, rows, columns)
-#define OUTPUT_STREAM(rows, columns) OUTPUT(true, rows, columns)
-    if (stream) {
-        FOR_SIZE(my, mx, OUTPUT_STREAM)
+    (stream ? streamed : stored)[my - 2][mx - 2](images, m, step, bias, y);
+    if (stream)
         line_stream_end();
-    } else {
-        FOR_SIZE(my, mx, OUTPUT_STORE)
-    }
-#undef OUTPUT
-#undef OUTPUT_STORE
-#undef OUTPUT_STREAM
 }
