@@ -30,47 +30,62 @@ static int group_of(const struct tiling *t, const struct position *p)
     return tall ? (wide ? 1 : 2) : (wide ? 0 : 3);
 }
 
-void chunk_init(struct chunk *c, const struct tiling *t, int begin, int end)
+/* The frequencies of the tiles of a group that has any. */
+static uint64_t group_frequencies(const struct tiling *t, int group)
+{
+    bool tall = group == 1 || group == 2, wide = group <= 1;
+    uint64_t rows = winograd_point_set[tall ? t->rows.large : t->rows.small];
+    uint64_t columns = winograd_point_set[wide ? t->columns.large : t->columns.small], set = 0;
+    for (int row = 0; row < WINOGRAD_POINTS; row++)
+        if (rows >> row & 1)
+            set |= columns << (row * WINOGRAD_POINTS);
+    return set;
+}
+
+/* The next position of a part or, where the frequencies or the number of images differ, of a new
+ * one. */
+static void add_to_parts(struct chunk *c, uint64_t frequencies, int images)
+{
+    struct chunk_part *last = &c->part[c->part_count - 1];
+    if (c->part_count > 0 && last->frequencies == frequencies && last->run.images == images) {
+        last->run.end++;
+        return;
+    }
+    int begin = c->part_count > 0 ? last->run.end : 0;
+    assert(c->part_count < RUNS);
+    c->part[c->part_count++] = (struct chunk_part){{begin, begin + 1, images}, frequencies};
+}
+
+void chunk_init(struct chunk *c, const struct tiling *t, int n, int begin, int end)
 {
     struct position all[CHUNK_POSITIONS];
-    int tiles = tiling_count(t), columns = t->columns.count;
+    int tiles = tiling_count(t), columns = t->columns.count, at = 0;
     c->count = end - begin;
+    c->part_count = 0;
     assert(c->count <= CHUNK_POSITIONS);
     for (int i = 0; i < c->count; i++) {
         int tile = (begin + i) % tiles;
         all[i] = (struct position){(begin + i) / tiles, tile / columns, tile % columns};
     }
-    int at = 0;
-    for (int group = 0; group < GROUPS; group++) {
-        c->group_begin[group] = at;
+    for (int group = 0; group < GROUPS; group++)
         for (int i = 0; i < c->count; i++)
-            if (group_of(t, &all[i]) == group)
+            if (group_of(t, &all[i]) == group) {
                 c->at[at++] = all[i];
-    }
-    c->group_begin[GROUPS] = at;
+                add_to_parts(c, group_frequencies(t, group), cpu_block_images(n, all[i].block));
+            }
 }
 
-static bool has_point(const struct tile_axis *t, bool large, int point)
+int chunk_runs(const struct chunk *c, int f, struct run runs[RUNS])
 {
-    return winograd_point_set[large ? t->large : t->small] >> point & 1;
-}
-
-int chunk_runs(const struct chunk *c, const struct tiling *t, int f, int n, struct run runs[RUNS])
-{
-    int count = 0, row = f / WINOGRAD_POINTS, column = f % WINOGRAD_POINTS;
-    for (int group = 0; group < GROUPS; group++) {
-        bool tall = group == 1 || group == 2, wide = group <= 1;
-        int begin = c->group_begin[group], end = c->group_begin[group + 1];
-        if (begin == end || !has_point(&t->rows, tall, row) ||
-            !has_point(&t->columns, wide, column))
+    int count = 0;
+    for (int i = 0; i < c->part_count; i++) {
+        const struct run *r = &c->part[i].run;
+        if (!(c->part[i].frequencies >> f & 1))
             continue;
-        for (int i = begin; i < end; i++) {
-            int images = cpu_block_images(n, c->at[i].block);
-            if (count > 0 && runs[count - 1].end == i && runs[count - 1].images == images)
-                runs[count - 1].end = i + 1;
-            else
-                runs[count++] = (struct run){i, i + 1, images};
-        }
+        if (count > 0 && runs[count - 1].end == r->begin && runs[count - 1].images == r->images)
+            runs[count - 1].end = r->end;
+        else
+            runs[count++] = *r;
     }
     return count;
 }

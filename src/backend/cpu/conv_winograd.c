@@ -201,7 +201,7 @@ static void multiply(const struct stage *g, int panel, int lines)
     size_t u_bytes = u_step(p, lines, j->in.c), tile = m_tile(p);
     for (int f = 0; f < WINOGRAD_FREQUENCIES; f++) {
         struct run runs[RUNS];
-        int count = chunk_runs(&g->chunk, &j->tiling, f, j->n, runs);
+        int count = chunk_runs(&g->chunk, f, runs);
         for (int r = 0; r < count; r++) {
             int images = min_int((runs[r].images + 7) / 8 * 8, IMAGES);
             for (int i = runs[r].begin; i < runs[r].end; i++)
@@ -302,7 +302,7 @@ static void winograd_item(void *ctx, int item, int worker)
     struct stage g = {.j = j, .v = j->workspace + (size_t)worker * j->worker_bytes};
     g.m = g.v + WINOGRAD_FREQUENCIES * v_step(j->positions, j->in_lines);
     g.window = g.m + WINOGRAD_FREQUENCIES * m_step(j->b->base.precision, j->positions);
-    chunk_init(&g.chunk, &j->tiling, begin, min_int(begin + j->positions, all));
+    chunk_init(&g.chunk, &j->tiling, j->n, begin, min_int(begin + j->positions, all));
     transform_input(&g);
     int end = j->panels * (split + 1) / j->splits;
     for (int panel = j->panels * split / j->splits; panel < end; panel++) {

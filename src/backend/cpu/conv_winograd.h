@@ -22,7 +22,7 @@
 
 #include "backend/cpu/conv.h"
 
-enum { CHUNK_POSITIONS = 64, GROUPS = 4, RUNS = CHUNK_POSITIONS };
+enum { CHUNK_POSITIONS = 64, GROUPS = 4, RUNS = 2 * GROUPS };
 
 /* The tiles of one dimension. */
 struct tile_axis {
@@ -39,16 +39,23 @@ struct position {
     int block, row, column; /* of images; of tiles */
 };
 
-struct chunk {
-    int count;
-    struct position at[CHUNK_POSITIONS];
-    int group_begin[GROUPS + 1];
-};
-
 /* Neighbouring positions [begin, end) of a chunk that take part in a product and have as many
  * images. */
 struct run {
     int begin, end, images;
+};
+
+/* The positions of a group, cut once more where the batch's last block begins if that has fewer
+ * images; and the frequencies in whose products they take part, as a set of bits. */
+struct chunk_part {
+    struct run run;
+    uint64_t frequencies;
+};
+
+struct chunk {
+    int count, part_count;
+    struct position at[CHUNK_POSITIONS];
+    struct chunk_part part[RUNS];
 };
 
 /* A panel of output channels is 32 of them in fp32 and bf16, 16 in fp64: two lines or, in bf16,
@@ -99,12 +106,12 @@ static inline int tiles_points(const struct tile_axis *t)
     return tile_begin(t, t->count) + 2 * t->count;
 }
 
-/* Fills the chunk with the positions [begin, end), numbered block by block, in each row by row. */
-void chunk_init(struct chunk *c, const struct tiling *t, int begin, int end);
+/* Fills the chunk with the positions [begin, end) of n images, numbered block by block, in each row
+ * by row. */
+void chunk_init(struct chunk *c, const struct tiling *t, int n, int begin, int end);
 
-/* The runs of frequency f; returns their number. n: images of the batch. */
-int chunk_runs(const struct chunk *c, const struct tiling *t, int f, int n,
-               struct run runs[RUNS]);
+/* The runs of frequency f; returns their number. */
+int chunk_runs(const struct chunk *c, int f, struct run runs[RUNS]);
 
 /* Where a line of each of `rows` by `columns` pixels from (y, x) on begins, for one position's
  * block; pixels outside the map are a tile of zeros. Lines: of one pixel of the map. */

@@ -251,7 +251,7 @@ static void multiply(const struct weights_part *w, int f)
     const struct weights_job *j = w->g->j;
     enum precision p = j->b->base.precision;
     struct run runs[RUNS];
-    int count = chunk_runs(&w->g->chunk, &j->tiling, f, j->n, runs);
+    int count = chunk_runs(&w->g->chunk, f, runs);
     bool add = !w->g->first;
     if (!add && (count == 0 || !j->b->kernels.winograd.outer)) {
         int depth = winograd_depth(p, part_channels(w, w->line_end - w->line_first));
@@ -298,7 +298,7 @@ static struct weights_part part_of(const struct stage *g, int panel, int group)
 static void next_chunk(struct stage *g, int begin, int at, int end)
 {
     const struct weights_job *j = g->j;
-    chunk_init(&g->chunk, &j->tiling, at, min_int(at + j->division.positions, end));
+    chunk_init(&g->chunk, &j->tiling, j->n, at, min_int(at + j->division.positions, end));
     g->first = at == begin;
     g->last = at + j->division.positions >= end;
 }
