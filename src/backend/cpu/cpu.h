@@ -15,10 +15,11 @@
 
 enum { CPU_SCRATCH = 1 << 18 }; /* bytes */
 
-/* The items [next, end) that a thread begins with, on a line of the cache of their own. */
+/* The items [begin, end) that a thread begins with, of which [next, end) are left, on a line of the
+ * cache of their own. */
 struct cpu_range {
     _Alignas(64) atomic_int next;
-    int end;
+    int begin, end;
 };
 
 struct cpu_backend {
@@ -47,6 +48,10 @@ static inline void *cpu_scratch(struct cpu_backend *b, int worker)
  * Must not be called from within an item. The only place of the program that starts threads. */
 typedef void (*cpu_item_fn)(void *ctx, int item, int worker);
 void cpu_parallel(struct cpu_backend *b, int count, cpu_item_fn fn, void *ctx);
+
+/* The same, each range from its last item to its first: a second pass over maps that exceed the
+ * caches begins with what the first one left there. */
+void cpu_parallel_back(struct cpu_backend *b, int count, cpu_item_fn fn, void *ctx);
 
 /* Lane l owns the blocks of 32 images [cpu_lane_begin(n, l), cpu_lane_begin(n, l + 1)). */
 static inline int cpu_lane_begin(int n, int lane)

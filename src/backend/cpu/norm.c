@@ -118,6 +118,12 @@ static void run(struct norm_pass *p)
     cpu_parallel(p->b, layout_blocks(p->n) * p->parts, norm_item, p);
 }
 
+/* The pass that follows one over the same maps, whose end is still in the caches. */
+static void run_back(struct norm_pass *p)
+{
+    cpu_parallel_back(p->b, layout_blocks(p->n) * p->parts, norm_item, p);
+}
+
 static struct norm_pass pass_of(struct backend *base, int n, const struct norm_shape *s,
                                 const struct norm_tensors *t)
 {
@@ -282,7 +288,7 @@ static void norm_forward(struct backend *base, int n, const struct norm_shape *s
     p.out = y->data;
     p.stream = cpu_streams(p.b, n, y);
     p.segment = forward_segment;
-    run(&p);
+    run_back(&p);
 }
 
 static void pool_forward_segment(const struct norm_pass *p, const struct tiles *t,
@@ -311,7 +317,7 @@ static void norm_pool_forward(struct backend *base, int n, const struct norm_sha
     p.out = y->data;
     p.argmax = argmax;
     p.segment = pool_forward_segment;
-    run(&p);
+    run_back(&p);
 }
 
 /* The gradient of one segment: where it begins, and what a pool behind took of it. */
@@ -429,7 +435,7 @@ static void norm_backward(struct backend *base, int n, const struct norm_shape *
     if (to) {
         p.out = to;
         p.segment = backward_segment;
-        run(&p);
+        run_back(&p);
     }
 }
 
