@@ -26,8 +26,9 @@ static const struct option_def options[] = {
     {0},
 };
 
-/* The recipe with what a benchmark needs: full batches of random images, whole steps only, and a
- * whitening bias that trains throughout (every step is the same and the longest one) or never. */
+/* The recipe with what a benchmark needs: full batches of random images, whole steps only, a
+ * schedule that does not end before (an epoch has a step or more), and a whitening bias that trains
+ * throughout (every step is the same and the longest one) or never. */
 static int resolve(const struct invocation *inv, struct config *c, struct err *e)
 {
     const struct args *args = inv->args;
@@ -39,6 +40,9 @@ static int resolve(const struct invocation *inv, struct config *c, struct err *e
     c->validation = 0;
     c->label_noise = 0;
     c->drop_last = true;
+    c->steps = c->steps > 0 ? c->steps : STEPS_DEFAULT;
+    if (c->epochs < args->warmup + (double)c->steps)
+        c->epochs = args->warmup + (double)c->steps;
     c->whiten_bias_epochs = args->freeze_whitening ? 0 : -1;
     return 0;
 }
@@ -62,7 +66,7 @@ static int run(struct invocation *inv, struct err *e)
         return -1;
     struct bench *b = xcalloc(1, sizeof *b);
     int status = -1;
-    if (!bench_init(b, &c, c.steps > 0 ? c.steps : STEPS_DEFAULT, e) &&
+    if (!bench_init(b, &c, c.steps, e) &&
         !measure(b, inv->args, e)) {
         status = 0;
         if (inv->common.json)

@@ -51,6 +51,11 @@ class Bench(harness.Case):
             "bench", "airbench94", "--width", 0.25, "--batch", 32, "--steps", 1, "--no-table",
             "--freeze-whitening").stdout)
 
+    def test_bench__more_steps_than_the_recipe_has_are_measured_all_the_same(self):
+        out = self.kiln("bench", "airbench94", "--width", 0.25, "--batch", 32, "--epochs", 0.02,
+                        "--steps", 5, "--warmup-steps", 0, "--no-table").stdout
+        self.assertIn("median of 5 steps", out)
+
     def plan(self, *more):
         o = self.json("bench", "airbench94", "--width", 0.25, "--batch", 32, "--threads", 1,
                       "--plan", *more)
