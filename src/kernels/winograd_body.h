@@ -17,13 +17,19 @@
 
 #ifndef PREFETCH_IMAGES
 #define PREFETCH_IMAGES 4
+#define PREFETCH_MAXIMA 8   /* likewise; of bytes, a line is that of several images */
 #endif
 
-/* Asks for what a later turn will read; write. */
+/* Asks for what a later turn will read; for what it will know of a pool; write. */
 INLINE void NAME(prefetch_source)(const ELEMENT *from)
 {
     for (int image = PREFETCH_IMAGES; image < PREFETCH_IMAGES + TURN_IMAGES; image++)
         __builtin_prefetch(from + image * (LINE_ELEMENTS / TURN_IMAGES), 0, 2);
+}
+
+INLINE void NAME(prefetch_maxima)(const uint8_t *argmax)
+{
+    __builtin_prefetch(argmax + PREFETCH_MAXIMA * (LINE_ELEMENTS / TURN_IMAGES), 0, 2);
 }
 
 INLINE void NAME(prefetch_target)(const ELEMENT *to)
@@ -51,10 +57,12 @@ INLINE void NAME(to_points)(bool gradient, bool masked, int my, int mx, const vo
             int pixel = i * columns + j;
             const ELEMENT *from = (const ELEMENT *)x[pixel] + at;
             NAME(prefetch_source)(from);
-            if (masked)
+            if (masked) {
+                NAME(prefetch_maxima)(taken->argmax[pixel] + at);
                 line_load_taken(from, taken->argmax[pixel] + at, taken->place[pixel], in[i]);
-            else
+            } else {
                 line_load(from, in[i]);
+            }
         }
         UNROLL for (int part = 0; part < PARTS; part++) {
             UNROLL for (int i = 0; i < rows; i++)
