@@ -134,5 +134,6 @@ static void NAME(input)(int my, int mx, int images, const void *const *x,
                                     masked[3][3] = SIZES_TABLE(input_taken);
     assert(my >= WINOGRAD_LEAST && my <= WINOGRAD_MOST && mx >= WINOGRAD_LEAST &&
            mx <= WINOGRAD_MOST);
-    (taken ? masked : whole)[my - 2][mx - 2](images, x, taken, v, step);
+    NAME(to_points_fn) run = taken ? masked[my - 2][mx - 2] : whole[my - 2][mx - 2];
+    run(images, x, taken, v, step);
 }

@@ -15,5 +15,6 @@ static void NAME(gradient)(int my, int mx, int images, const void *const *dy,
                                     masked[3][3] = SIZES_TABLE(gradient_taken);
     assert(my >= WINOGRAD_LEAST && my <= WINOGRAD_MOST && mx >= WINOGRAD_LEAST &&
            mx <= WINOGRAD_MOST);
-    (taken ? masked : whole)[my - 2][mx - 2](images, dy, taken, d, step);
+    NAME(to_points_fn) run = taken ? masked[my - 2][mx - 2] : whole[my - 2][mx - 2];
+    run(images, dy, taken, d, step);
 }

@@ -61,7 +61,8 @@ static void NAME(output)(int my, int mx, int images, const void *m, size_t step,
                                       streamed[3][3] = SIZES_TABLE(output_stream);
     assert(my >= WINOGRAD_LEAST && my <= WINOGRAD_MOST && mx >= WINOGRAD_LEAST &&
            mx <= WINOGRAD_MOST);
-    (stream ? streamed : stored)[my - 2][mx - 2](images, m, step, bias, y);
+    NAME(from_points_fn) run = stream ? streamed[my - 2][mx - 2] : stored[my - 2][mx - 2];
+    run(images, m, step, bias, y);
     if (stream)
         line_stream_end();
 }
