@@ -46,12 +46,12 @@ static uint64_t group_frequencies(const struct tiling *t, int group)
  * one. */
 static void add_to_parts(struct chunk *c, uint64_t frequencies, int images)
 {
-    struct chunk_part *last = &c->part[c->part_count - 1];
-    if (c->part_count > 0 && last->frequencies == frequencies && last->run.images == images) {
+    struct chunk_part *last = c->part_count > 0 ? &c->part[c->part_count - 1] : NULL;
+    if (last && last->frequencies == frequencies && last->run.images == images) {
         last->run.end++;
         return;
     }
-    int begin = c->part_count > 0 ? last->run.end : 0;
+    int begin = last ? last->run.end : 0;
     assert(c->part_count < RUNS);
     c->part[c->part_count++] = (struct chunk_part){{begin, begin + 1, images}, frequencies};
 }
