@@ -94,8 +94,8 @@ INLINE void NAME(to_points)(bool gradient, bool masked, int my, int mx, const vo
     }
 }
 
-/* Every size has a function of its own, in which it is a constant. (All of them in one function are
- * up to a third slower: the compiler moves more out of the loops than there are registers for.)
+/* Every size has a function of its own, in which it is a constant. (All of them in one function
+ * take up to 1.4 times as long: the compiler moves more out of the loops than there are registers.)
  * DEFINE(my, mx) for each size, and a table [my - 2][mx - 2] of NAME(<name>22) to
  * NAME(<name>44). */
 #ifndef FOR_SIZES
