@@ -23,7 +23,12 @@
 
 #define INLINE static inline __attribute__((always_inline))
 
-enum { TILE_BYTES = IMAGES * LINE, HALF = TILE_BYTES / 2, HIGH = RUN_LINES * TILE_ROWS };
+enum {
+    TILE_BYTES = IMAGES * LINE,
+    HALF = TILE_BYTES / 2,
+    HIGH = RUN_LINES * TILE_ROWS,
+    SUM_LINE = 2 * LINE     /* 32 sums */
+};
 
 INLINE void store_line(const struct tile_output *o, unsigned i)
 {
@@ -125,11 +130,17 @@ INLINE void look_ahead(struct ahead *a)
     a->at += LINES_AHEAD * LINE;
 }
 
+/* Where the sums of a quarter go: bytes from row to row, from pixel to pixel. */
+struct quarter_sums {
+    char *at;
+    ptrdiff_t step, pixel;
+};
+
 /* A quarter of what `row` computes: 16 images (x) and 16 channels (w). Of the count + 2 input
  * columns those in [first, end) are inside the map. */
 INLINE void row_quarter(const int count, const int first, const int end,
                         const struct tile_pixels *p, ptrdiff_t x_half, const char *weights,
-                        float *sums, struct tile_output *output, struct ahead *ahead)
+                        struct quarter_sums to, struct tile_output *output, struct ahead *ahead)
 {
     const size_t step = p->x_pixel;
     TILE_ZERO(0);
@@ -192,13 +203,13 @@ INLINE void row_quarter(const int count, const int first, const int end,
             }
         }
     }
-    TILE_STORE(0, sums, LINE);
+    TILE_STORE(0, to.at, to.step);
     if (count > 1)
-        TILE_STORE(1, sums + REGISTER_REALS, LINE);
+        TILE_STORE(1, to.at + to.pixel, to.step);
     if (count > 2)
-        TILE_STORE(2, sums + 2 * REGISTER_REALS, LINE);
+        TILE_STORE(2, to.at + 2 * to.pixel, to.step);
     if (count > 3)
-        TILE_STORE(3, sums + 3 * REGISTER_REALS, LINE);
+        TILE_STORE(3, to.at + 3 * to.pixel, to.step);
 }
 
 INLINE void row_of(const int count, const int first, const int end, struct tile_run *run,
@@ -209,9 +220,10 @@ INLINE void row_of(const int count, const int first, const int end, struct tile_
     for (int half = 0; half < 2; half++) {
         struct tile_output output = run->output;
         float *sums = run->sums[run->current];
-        row_quarter(count, first, end, p, half * HALF, p->w, sums, &output, &ahead);
-        row_quarter(count, first, end, p, half * HALF, p->w + w_half, sums + HIGH, &output,
-                    &ahead);
+        struct quarter_sums low = {(char *)sums, LINE, TILE_REGISTER};
+        struct quarter_sums high = {(char *)(sums + HIGH), LINE, TILE_REGISTER};
+        row_quarter(count, first, end, p, half * HALF, p->w, low, &output, &ahead);
+        row_quarter(count, first, end, p, half * HALF, p->w + w_half, high, &output, &ahead);
         store_rest(&output);
         run->output = (struct tile_output){.sums = sums,
                                            .bias = p->bias,
@@ -220,6 +232,21 @@ INLINE void row_of(const int count, const int first, const int end, struct tile_
                                            .count = (unsigned)count * TILE_ROWS,
                                            .stream = run->stream};
         run->current ^= 1;
+    }
+}
+
+/* The same, but the sums are left as they are, lines of 32 channels. */
+INLINE void sums_of(const int count, const int first, const int end, const struct tile_pixels *p,
+                    char *m, size_t m_pixel)
+{
+    size_t w_half = conv_tiles_half_bytes(p->c_lines, p->r, ROW_TAPS);
+    for (int half = 0; half < 2; half++, m += TILE_ROWS * SUM_LINE) {
+        struct tile_output nothing = {0};
+        struct ahead nowhere = {0};
+        struct quarter_sums low = {m, SUM_LINE, (ptrdiff_t)m_pixel};
+        struct quarter_sums high = {m + LINE, SUM_LINE, (ptrdiff_t)m_pixel};
+        row_quarter(count, first, end, p, half * HALF, p->w, low, &nothing, &nowhere);
+        row_quarter(count, first, end, p, half * HALF, p->w + w_half, high, &nothing, &nowhere);
     }
 }
 
@@ -233,6 +260,15 @@ INLINE void row_of(const int count, const int first, const int end, struct tile_
                                  int end)                                                          \
     {                                                                                              \
         row_of(count, first, end, run, p);                                                         \
+    }                                                                                              \
+    static void sums_inside_##count(const struct tile_pixels *p, char *m, size_t m_pixel)          \
+    {                                                                                              \
+        sums_of(count, 0, (count) + ROW_TAPS - 1, p, m, m_pixel);                                  \
+    }                                                                                              \
+    static void sums_edge_##count(const struct tile_pixels *p, int first, int end, char *m,        \
+                                  size_t m_pixel)                                                  \
+    {                                                                                              \
+        sums_of(count, first, end, p, m, m_pixel);                                                 \
     }
 ROW(1)
 ROW(2)
@@ -240,19 +276,40 @@ ROW(3)
 ROW(4)
 #undef ROW
 
+/* The columns [first, end) of those that p's pixels take; whether that is all of them. */
+static bool columns_inside(const struct tile_pixels *p, int *first, int *end)
+{
+    assert(p->count > 0 && p->count <= ROW_PIXELS);
+    int columns = p->count + ROW_TAPS - 1, rest = p->x_width - p->column;
+    *first = p->column < 0 ? -p->column : 0;
+    *end = rest < columns ? rest : columns;
+    return *first == 0 && *end == columns;
+}
+
 static void row(struct tile_run *run, const struct tile_pixels *p)
 {
     static void (*const inside[])(struct tile_run *, const struct tile_pixels *) = {
         row_inside_1, row_inside_2, row_inside_3, row_inside_4};
     static void (*const edge[])(struct tile_run *, const struct tile_pixels *, int, int) = {
         row_edge_1, row_edge_2, row_edge_3, row_edge_4};
-    assert(p->count > 0 && p->count <= ROW_PIXELS);
-    int columns = p->count + ROW_TAPS - 1, rest = p->x_width - p->column;
-    int first = p->column < 0 ? -p->column : 0, end = rest < columns ? rest : columns;
-    if (first == 0 && end == columns)
+    int first, end;
+    if (columns_inside(p, &first, &end))
         inside[p->count - 1](run, p);
     else
         edge[p->count - 1](run, p, first, end);
+}
+
+static void sums(const struct tile_pixels *p, void *m, size_t m_pixel)
+{
+    static void (*const inside[])(const struct tile_pixels *, char *, size_t) = {
+        sums_inside_1, sums_inside_2, sums_inside_3, sums_inside_4};
+    static void (*const edge[])(const struct tile_pixels *, int, int, char *, size_t) = {
+        sums_edge_1, sums_edge_2, sums_edge_3, sums_edge_4};
+    int first, end;
+    if (columns_inside(p, &first, &end))
+        inside[p->count - 1](p, m, m_pixel);
+    else
+        edge[p->count - 1](p, first, end, m, m_pixel);
 }
 
 static void spread(const void *tile, const uint8_t *argmax, void *out, size_t pixel, size_t row)
@@ -294,6 +351,7 @@ void conv_gather_init__amx(struct conv_tile_kernels *k)
     k->begin = begin;
     k->pixel = pixel;
     k->row = row;
+    k->sums = sums;
     k->flush = flush;
     k->end = end;
     k->spread = spread;

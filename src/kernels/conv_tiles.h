@@ -129,6 +129,10 @@ struct conv_tile_kernels {
      * filter stay in registers, 9 loads for 12 products. */
     void (*row)(struct tile_run *run, const struct tile_pixels *p);
 
+    /* The same sums, left as they are: pixel i float [32 images][32 channels] at m + i * m_pixel
+     * bytes. Without bias, y and what is to be stored. */
+    void (*sums)(const struct tile_pixels *p, void *m, size_t m_pixel);
+
     /* Stores what is left. */
     void (*flush)(struct tile_run *run);
 

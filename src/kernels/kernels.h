@@ -29,6 +29,7 @@ struct kernels {
     struct winograd_kernels winograd;
     struct pointwise_kernels pointwise;
     struct conv_tile_kernels tiles; /* bf16 on the tier that has them; otherwise all NULL */
+    struct winograd_row_kernels rows; /* bf16 from avx512bf16 on; otherwise all NULL */
 };
 
 /* The precision that "auto" means on a tier; any other is returned as it is. */

@@ -115,6 +115,7 @@ static void init_bf16(struct kernels *k)
         conv_kernels_init_bf16__avx512bf16(&k->conv);
         pointwise_kernels_init_bf16__avx512bf16(&k->pointwise);
         winograd_kernels_init__avx512bf16(&k->winograd);
+        winograd_row_kernels_init__avx512bf16(&k->rows);
     }
     if (k->tier >= TIER_AMX)
         conv_tiles_init(&k->tiles);
@@ -129,6 +130,7 @@ void kernels_init(struct kernels *k, enum tier tier, enum precision precision)
     pointwise_kernels_init(&k->pointwise, precision);
     winograd_kernels_init(&k->winograd, precision);
     k->tiles = (struct conv_tile_kernels){0};
+    k->rows = (struct winograd_row_kernels){0};
     if (precision == PRECISION_FP32)
         init_fp32(k);
     if (precision == PRECISION_BF16)

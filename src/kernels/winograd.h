@@ -120,6 +120,36 @@ struct winograd_kernels {
  *                 asks for what lies v_step and d_step bytes on, the next frequency's
  */
 
+/* Along rows alone: of a map whose rows are cut into tiles of m outputs, 2 to 4,
+ *
+ *      y = A^T [ sum over rows r of the filter of (G w[r]) * (B^T x[r]) ]
+ *
+ * takes m + 2 products for each of three rows instead of 9 m, half of them for m = 4, and no more
+ * room than a map: what is summed over rows and channels are the products of a convolution with a
+ * filter of one column for each frequency, which the kernels of conv_tiles.h compute. bf16; NULL
+ * where there are no tile registers. The channels of V and U stand in another order than those of
+ * a map, [0 2 4 ... 30 1 3 ... 31] of each line, which is no matter as they are summed over. */
+struct winograd_row_kernels {
+    /* m + 2 lines of V, `step` bytes apart, from those of as many neighbouring pixels. taken as in
+     * winograd_kernels. */
+    void (*input)(int m, int images, const void *const *x, const struct winograd_taken *taken,
+                  void *v, size_t step);
+
+    /* m lines of outputs. sums: float [images][32], the next frequency `step` bytes on; bias [32]
+     * aligned to a line. stream: past the caches. */
+    void (*output)(int m, int images, const void *sums, size_t step, const float *bias, bool stream,
+                   void *const *y);
+
+    /* The weights of 32 channels from to_first on: for each of the six points, `step` bytes apart,
+     * what conv_tiles.h packs of a filter of 1 x 3, in which the three columns are the rows of w.
+     * w[i * to_step + j * from_step + tap] belongs to channel i of `to` and j of `from`; with
+     * `reverse` taps are taken in reverse order. */
+    void (*pack)(int to, int from, bool reverse, const float *w, size_t to_step, size_t from_step,
+                 int to_first, void *u, size_t step);
+};
+
+void winograd_row_kernels_init__avx512bf16(struct winograd_row_kernels *k);
+
 /* The plain versions; bf16 has none. */
 void winograd_kernels_init(struct winograd_kernels *k, enum precision p);
 void winograd_kernels_init__avx2(struct winograd_kernels *k);

@@ -6,72 +6,17 @@
 #include <assert.h>
 #include <string.h>
 
-#include "kernels/vector.h"
 #include "kernels/winograd.h"
+#include "kernels/winograd_lines.h"
 
 #define REAL float
 #define ELEMENT uint16_t
 #define VEC_REALS VEC
 #define UNROLL _Pragma("GCC unroll 16")
 
-enum { CB = 32, ROWS = 8, PAIRS = 16, PAIR_BYTES = 2 * LINE };
-
-/* 32 channels as the even and the odd ones; a bf16 number is the upper half of a float. */
-INLINE void split(__m512i both, vec *even, vec *odd)
-{
-    *even = _mm512_castsi512_ps(_mm512_slli_epi32(both, 16));
-    *odd = _mm512_castsi512_ps(_mm512_and_si512(both, _mm512_set1_epi32((int)0xffff0000)));
-}
-
-/* A line, and one of which only the channels count whose byte is `place`. */
-INLINE __m512i load_line(const uint16_t *p)
-{
-    return _mm512_load_si512(p);
-}
-
-INLINE __m512i load_line_taken(const uint16_t *p, const uint8_t *argmax, uint8_t place)
-{
-    __m256i bytes = _mm256_load_si256((const void *)argmax);
-    __mmask32 counts = _mm256_cmpeq_epi8_mask(bytes, _mm256_set1_epi8((char)place));
-    return _mm512_maskz_loadu_epi16(counts, p);
-}
-
-/* 32 numbers, rounded: those of low, then those of high. */
-INLINE __m512i join(vec low, vec high)
-{
-    return (__m512i)_mm512_cvtne2ps_pbh(high, low);
-}
-
-/* The same as 16 pairs (low, high). */
-INLINE __m512i interleave(vec low, vec high)
-{
-    static const _Alignas(LINE) uint16_t order[32] = {
-        0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23,
-        8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31};
-    return _mm512_permutexvar_epi16(_mm512_load_si512(order), join(low, high));
-}
+enum { ROWS = 8, PAIR_BYTES = 2 * LINE };
 
 /* One image a turn: V for product, and outputs. */
-
-INLINE void load_one(const uint16_t *p, vec line[2])
-{
-    split(load_line(p), &line[0], &line[1]);
-}
-
-INLINE void load_one_taken(const uint16_t *p, const uint8_t *argmax, uint8_t place, vec line[2])
-{
-    split(load_line_taken(p, argmax, place), &line[0], &line[1]);
-}
-
-INLINE void store_one(uint16_t *p, const vec line[2])
-{
-    _mm512_store_si512(p, join(line[0], line[1]));
-}
-
-INLINE void stream_one(uint16_t *p, const vec line[2])
-{
-    _mm512_stream_si512((__m512i *)(void *)p, join(line[0], line[1]));
-}
 
 #define NAME(name) name##_one
 #define TURN_IMAGES 1
@@ -177,32 +122,6 @@ static void gradient_rows(int my, int mx, int images, const void *const *dy,
 
 /* Weights. */
 
-/* Channel of the first and second number of pair p of a line. */
-INLINE int pair_channel(int p, int second)
-{
-    return p < PAIRS / 2 ? 4 * p + 2 * second : 4 * (p - PAIRS / 2) + 1 + 2 * second;
-}
-
-/* The nine taps of 32 by 32 channels, [from][tap][to], zero past the ends. Asks for those of the
- * next 32 channels summed over. */
-static void take_taps(int to, int from, bool transposed, const float *w, int to_first,
-                      int from_first, float taps[CB][WINOGRAD_TAPS][CB])
-{
-    size_t to_step = WINOGRAD_TAPS, from_step = WINOGRAD_TAPS;
-    *(transposed ? &from_step : &to_step) *= (size_t)(transposed ? to : from);
-    memset(taps, 0, CB * sizeof *taps);
-    int to_count = to - to_first < CB ? to - to_first : CB;
-    int from_count = from - from_first < CB ? from - from_first : CB;
-    for (int j = 0; j < from_count; j++)
-        for (int i = 0; i < to_count; i++) {
-            const float *nine = w + (size_t)(to_first + i) * to_step +
-                                (size_t)(from_first + j) * from_step;
-            __builtin_prefetch(nine + CB * from_step, 0, 2);
-            for (int t = 0; t < WINOGRAD_TAPS; t++)
-                taps[j][transposed ? WINOGRAD_TAPS - 1 - t : t][i] = nine[t];
-        }
-}
-
 /* All frequencies of 16 weights that follow on each other. */
 INLINE void weights_points(float (*taps)[CB], int to, vec *u)
 {
@@ -240,8 +159,11 @@ static void pack(int to, int from, bool transposed, const float *w, int line, bo
                  size_t step)
 {
     _Alignas(LINE) float taps[CB][WINOGRAD_TAPS][CB];
-    for (int from_line = 0; from_line * CB < from; from_line++) {
-        take_taps(to, from, transposed, w, line * CB, from_line * CB, taps);
+    size_t to_step = WINOGRAD_TAPS, from_step = WINOGRAD_TAPS;
+    *(transposed ? &from_step : &to_step) *= (size_t)(transposed ? to : from);
+    w += (size_t)(line * CB) * to_step;
+    for (int from_line = 0; from_line * CB < from; from_line++, w += CB * from_step) {
+        take_taps(to - line * CB, from - from_line * CB, transposed, w, to_step, from_step, taps);
         char *at = (char *)u + (size_t)(from_line * PAIRS) * PAIR_BYTES;
         if (stream)
             pack_points(taps, true, at, step);

@@ -7,7 +7,8 @@
 #include <string.h>
 
 const struct conv_algorithm *const conv_algorithms[] = {
-    &conv_direct, &conv_winograd4, &conv_winograd3, &conv_winograd2, &conv_amx, NULL};
+    &conv_direct, &conv_winograd4, &conv_winograd3, &conv_winograd2, &conv_amx,
+    &conv_amx_rows, NULL};
 
 static void assert_shape(const struct conv_shape *s)
 {
@@ -38,9 +39,14 @@ static double inside(int outputs, int filter, int stride, int pad, int size)
     return count;
 }
 
+double conv_row_taps_inside(const struct conv_shape *s)
+{
+    return inside(s->p, s->r, s->stride, s->pad, s->h);
+}
+
 double conv_taps_inside(const struct conv_shape *s)
 {
-    return inside(s->p, s->r, s->stride, s->pad, s->h) *
+    return conv_row_taps_inside(s) *
            inside(s->q, s->s, s->stride, s->pad, s->w);
 }
 

@@ -34,6 +34,9 @@ static inline int conv_from(const struct conv_shape *s, enum conv_pass pass)
 /* Taps that fall into the input, of all outputs together. */
 double conv_taps_inside(const struct conv_shape *s);
 
+/* Likewise of one column of outputs and of the filter. */
+double conv_row_taps_inside(const struct conv_shape *s);
+
 /* How the taps of a filter are numbered, and how they lie on the map that is read. */
 enum conv_order {
     ORDER_FORWARD,

@@ -68,7 +68,8 @@ struct conv_algorithm {
 extern const struct conv_algorithm *const conv_algorithms[];
 
 extern const struct conv_algorithm conv_direct, conv_winograd4, conv_winograd3, conv_winograd2;
-extern const struct conv_algorithm conv_amx; /* where the table of kernels has those of tiles */
+/* Where the table of kernels has those of tiles. */
+extern const struct conv_algorithm conv_amx, conv_amx_rows;
 
 /* The rates that are built in for the kernels of a tier. */
 struct conv_rates conv_builtin_rates(enum tier tier, enum precision precision);

@@ -152,12 +152,6 @@ static size_t worker_bytes(enum precision p, int positions, int lines)
            WINOGRAD_MOST * WINOGRAD_MOST * TILE;
 }
 
-/* Images of a block that are computed: the products go in groups of eight. */
-static int rounded_images(int n, int block)
-{
-    return min_int((cpu_block_images(n, block) + 7) / 8 * 8, IMAGES);
-}
-
 static void transform_input(const struct stage *g)
 {
     const struct winograd_job *j = g->j;

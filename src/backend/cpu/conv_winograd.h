@@ -81,6 +81,12 @@ static inline int winograd_depth(enum precision p, int channels)
     return p == PRECISION_BF16 ? layout_cblocks(p, channels) * layout_cb(p) : channels;
 }
 
+/* Images of a block that are computed: products go in groups of eight. */
+static inline int rounded_images(int n, int block)
+{
+    return min_int((cpu_block_images(n, block) + 7) / 8 * 8, IMAGES);
+}
+
 /* Cuts p by q outputs into tiles of at most `most` (2 to 4; 3 for an odd number with most = 2). */
 void tiling_init(struct tiling *t, int p, int q, int most);
 

@@ -1,0 +1,398 @@
+/* conv_amx_rows.c - Winograd along rows, with products in tile registers: forward and
+ * backward-data; see struct winograd_row_kernels.
+ *
+ * Each row of the outputs is cut into tiles of 4, 3 or 2, as in conv_winograd.h. For an item, some
+ * rows of some tiles of one block of images and some lines of K:
+ *
+ *      input      map -> V [row][point of every tile][line of C]      rows that the outputs reach
+ *      line of K > tile > four rows:
+ *         products   M [point of the tile][row] = V * U, three rows of the filter by all of C
+ *         outputs    M -> map, or its 2x2 max pool
+ *
+ * Backward-data is forward from dy with the taps in reverse. Items are cut so that V stays in the
+ * second-level cache while the lines of K go by: rather between tiles, where nothing is
+ * transformed twice, than between rows, whose next two belong to V as well.
+ */
+#include <assert.h>
+#include <string.h>
+
+#include "backend/cpu/conv_amx.h"
+#include "backend/cpu/conv_winograd.h"
+
+enum {
+    V_BYTES = 3 << 19,      /* of an item, at most, unless one tile of four rows has more */
+    SUM_TILE = 2 * TILE,    /* float [32 images][32 channels] */
+    SUM_STEP = ROW_PIXELS * SUM_TILE + LINE, /* from point to point; a line more, lest they all
+                                                fall into the same sets of the caches */
+    WINDOW = 4,             /* outputs of a pool's window */
+    WINDOWS_BYTES = WINOGRAD_MOST * ROW_PIXELS * TILE,
+    ITEMS_PER_THREAD = 2    /* at least, where the work can be cut so */
+};
+
+/* The tiles and rows of an item, at most; and into how many a block is cut by them. */
+struct rows_cut {
+    int tiles, rows;
+    int tile_parts, row_parts;
+};
+
+struct rows_job {
+    struct cpu_backend *b;
+    int n;
+    struct tile_axis tiles;     /* of a row of outputs */
+    struct map in, out;
+    bool pooled;                /* forward: what is written is the 2x2 max pool of `out`, */
+    struct map pool;            /* here, */
+    uint8_t *argmax;            /* with the positions of the maxima, if not NULL */
+    struct pooled_map taken;    /* backward-data: what is read instead of `in`, if it has argmax */
+    bool stream;                /* outputs go past the caches */
+    int pad;                    /* the first output's input begins so far above and left of it */
+    int in_lines, out_lines;    /* of one pixel */
+    const char *packed;
+    const float *bias;
+    struct rows_cut cut;
+    int line_parts;             /* into which lines of K are cut */
+    char *workspace;
+    size_t worker_bytes;
+};
+
+/* An item in the making, and the worker's memory for it. */
+struct rows_stage {
+    const struct rows_job *j;
+    int block, images;
+    int t_begin, t_end;         /* tiles */
+    int y_begin, y_end;         /* rows of the outputs */
+    int v_begin, v_end;         /* rows of the input, of which there is V */
+    char *v, *m, *windows;
+};
+
+static size_t point_bytes(int in_lines)
+{
+    return (size_t)in_lines * TILE;
+}
+
+static size_t v_row_bytes(int tiles, int in_lines)
+{
+    return (size_t)(tiles * WINOGRAD_POINTS) * point_bytes(in_lines);
+}
+
+/* Packed weights of one point of a line of K. */
+static size_t u_point_bytes(int in_lines)
+{
+    return 2 * conv_tiles_half_bytes(in_lines, 1, ROW_TAPS);
+}
+
+static void transform_row(const struct rows_stage *g, int y)
+{
+    const struct rows_job *j = g->j;
+    size_t step = point_bytes(j->in_lines);
+    char *v = g->v + (size_t)(y - g->v_begin) * v_row_bytes(j->cut.tiles, j->in_lines);
+    for (int t = g->t_begin; t < g->t_end; t++) {
+        int m = tile_size(&j->tiles, t), x = tile_begin(&j->tiles, t) - j->pad;
+        for (int line = 0; line < j->in_lines; line++) {
+            const void *pixels[WINOGRAD_POINTS];
+            struct winograd_taken taken;
+            if (j->taken.argmax)
+                list_taken(&j->taken, line, g->block, y, x, 1, m + 2, pixels, &taken);
+            else
+                list_pixels(&j->in, j->in_lines, line, g->block, y, x, 1, m + 2, pixels);
+            j->b->kernels.rows.input(m, g->images, pixels, j->taken.argmax ? &taken : NULL,
+                                     v + (size_t)line * TILE, step);
+        }
+        v += (size_t)(m + 2) * step;
+    }
+}
+
+/* M of `count` rows from y on, of tile t, whose points begin at `point`. */
+static void multiply(const struct rows_stage *g, int line, int t, int point, int y, int count)
+{
+    static const struct conv_hit row = {0, 0};
+    const struct rows_job *j = g->j;
+    int m = tile_size(&j->tiles, t);
+    struct tile_pixels p = {
+        .x = g->v + (size_t)point * point_bytes(j->in_lines),
+        .x_pixel = v_row_bytes(j->cut.tiles, j->in_lines), .x_width = g->v_end - g->v_begin,
+        .column = y - j->pad - g->v_begin, .c_lines = j->in_lines,
+        .r = 1, .rows = &row, .row_count = 1, .count = count,
+    };
+    for (int i = 0; i < m + 2; i++, p.x += point_bytes(j->in_lines)) {
+        int f = line * WINOGRAD_POINTS + winograd_points[m][i];
+        p.w = j->packed + (size_t)f * u_point_bytes(j->in_lines);
+        j->b->kernels.tiles.sums(&p, g->m + (size_t)i * SUM_STEP, SUM_TILE);
+    }
+}
+
+/* The places in the map of one row of a tile. */
+static void list_row(const struct rows_stage *g, int line, int t, int y, void **pixels)
+{
+    const struct map *out = &g->j->out;
+    size_t row = ((size_t)g->block * (size_t)out->h + (size_t)y) * (size_t)out->w;
+    size_t x = (size_t)tile_begin(&g->j->tiles, t), lines = (size_t)g->j->out_lines;
+    for (int i = 0; i < tile_size(&g->j->tiles, t); i++, x++)
+        pixels[i] = (char *)out->data + ((row + x) * lines + (size_t)line) * TILE;
+}
+
+/* Likewise for the pool: row i of four in which a window's outputs follow on each other. */
+static void list_windows(const struct rows_stage *g, int m, int i, void **pixels)
+{
+    for (int x = 0; x < m; x++) {
+        int window = i / 2 * (m / 2) + x / 2;
+        pixels[x] = g->windows + (size_t)(window * WINDOW + i % 2 * 2 + x % 2) * TILE;
+    }
+}
+
+/* Pools `count` rows of tile t, of which y is the first. */
+static void pool_windows(const struct rows_stage *g, int line, int t, int y, int count)
+{
+    const struct rows_job *j = g->j;
+    const struct pool_shape window = {.c = CHANNELS, .h = 2, .w = 2, .p = 1, .q = 1,
+                                      .window = 2, .stride = 2};
+    int across = tile_size(&j->tiles, t) / 2, x = tile_begin(&j->tiles, t) / 2;
+    for (int i = 0; i < count / 2 * across; i++) {
+        size_t row = (size_t)(g->block * j->pool.h + y / 2 + i / across);
+        size_t pixel = row * (size_t)j->pool.w + (size_t)(x + i % across);
+        size_t to = (pixel * (size_t)j->out_lines + (size_t)line) * TILE;
+        j->b->kernels.pointwise.maxpool_forward(
+            &window, 0, 1, g->windows + (size_t)(i * WINDOW) * TILE, (char *)j->pool.data + to,
+            j->argmax ? j->argmax + to / precision_bytes(PRECISION_BF16) : NULL);
+    }
+}
+
+static void write_rows(const struct rows_stage *g, int line, int t, int y, int count)
+{
+    const struct rows_job *j = g->j;
+    _Alignas(LINE) float bias[CHANNELS] = {0};
+    int m = tile_size(&j->tiles, t), first = line * CHANNELS;
+    if (j->bias)
+        memcpy(bias, j->bias + first, (size_t)min_int(j->out.c - first, CHANNELS) * sizeof *bias);
+    for (int i = 0; i < count; i++) {
+        void *pixels[WINOGRAD_MOST];
+        if (j->pooled)
+            list_windows(g, m, i, pixels);
+        else
+            list_row(g, line, t, y + i, pixels);
+        j->b->kernels.rows.output(m, g->images, g->m + (size_t)i * SUM_TILE, SUM_STEP, bias,
+                                  j->stream, pixels);
+    }
+    if (j->pooled)
+        pool_windows(g, line, t, y, count);
+}
+
+/* Fours, but a rest of five or six begins with three: one or two alone would load their weights for
+ * little. Pooled, they are even. */
+static int next_rows(const struct rows_job *j, int rest)
+{
+    return !j->pooled && (rest == 5 || rest == 6) ? 3 : min_int(rest, ROW_PIXELS);
+}
+
+static struct rows_stage stage_of(const struct rows_job *j, int item, int worker)
+{
+    const struct rows_cut *c = &j->cut;
+    struct rows_stage g = {.j = j, .v = j->workspace + (size_t)worker * j->worker_bytes};
+    g.t_begin = item % c->tile_parts * c->tiles;
+    g.t_end = min_int(g.t_begin + c->tiles, j->tiles.count);
+    g.y_begin = item / c->tile_parts % c->row_parts * c->rows;
+    g.y_end = min_int(g.y_begin + c->rows, j->out.h);
+    g.v_begin = g.y_begin < j->pad ? 0 : min_int(g.y_begin - j->pad, j->in.h);
+    g.v_end = min_int(g.y_end + 2 - j->pad, j->in.h);
+    g.block = item / c->tile_parts / c->row_parts / j->line_parts;
+    g.images = rounded_images(j->n, g.block);
+    g.m = g.v + (size_t)(c->rows + 2) * v_row_bytes(c->tiles, j->in_lines);
+    g.windows = g.m + WINOGRAD_POINTS * SUM_STEP;
+    return g;
+}
+
+static void write_line(const struct rows_stage *g, int line)
+{
+    const struct rows_job *j = g->j;
+    for (int t = g->t_begin, point = 0; t < g->t_end; point += tile_size(&j->tiles, t) + 2, t++)
+        for (int y = g->y_begin, count; y < g->y_end; y += count) {
+            count = next_rows(j, g->y_end - y);
+            multiply(g, line, t, point, y, count);
+            write_rows(g, line, t, y, count);
+        }
+}
+
+static void rows_item(void *ctx, int item, int worker)
+{
+    const struct rows_job *j = ctx;
+    struct rows_stage g = stage_of(j, item, worker);
+    int part = item / j->cut.tile_parts / j->cut.row_parts % j->line_parts;
+    int end = j->out_lines * (part + 1) / j->line_parts;
+    if (j->pooled && g.images < IMAGES)
+        memset(g.windows, 0, WINDOWS_BYTES);
+    for (int y = g.v_begin; y < g.v_end; y++)
+        transform_row(&g, y);
+    j->b->kernels.tiles.begin(cpu_scratch(j->b, worker), false);
+    for (int line = j->out_lines * part / j->line_parts; line < end; line++)
+        write_line(&g, line);
+    j->b->kernels.tiles.end(cpu_scratch(j->b, worker));
+}
+
+/* As many tiles with all their rows as fit; or one, and rows in fours. */
+static struct rows_cut cut_rows(int h, int tiles, int in_lines)
+{
+    int row = (int)v_row_bytes(1, in_lines), fit = V_BYTES / (row * (h + 2));
+    struct rows_cut c = {.tiles = 1, .rows = h, .tile_parts = tiles, .row_parts = 1};
+    if (fit > 0) {
+        c.tile_parts = (tiles + fit - 1) / fit;
+        c.tiles = (tiles + c.tile_parts - 1) / c.tile_parts;
+        return c;
+    }
+    int fours = (h + 3) / 4, most = (V_BYTES / row - 2) / 4;
+    c.row_parts = (fours + (most > 1 ? most : 1) - 1) / (most > 1 ? most : 1);
+    c.rows = (fours + c.row_parts - 1) / c.row_parts * 4;
+    c.row_parts = (h + c.rows - 1) / c.rows;
+    return c;
+}
+
+static size_t worker_bytes(const struct rows_cut *c, int in_lines)
+{
+    return (size_t)(c->rows + 2) * v_row_bytes(c->tiles, in_lines) + WINOGRAD_POINTS * SUM_STEP +
+           WINDOWS_BYTES;
+}
+
+/* The tiles of a row of the outputs of a pass. */
+static struct tile_axis tiles_of(int width)
+{
+    struct tiling t;
+    tiling_init(&t, width, width, WINOGRAD_MOST);
+    return t.columns;
+}
+
+static int items_of_block(const struct rows_cut *c)
+{
+    return c->tile_parts * c->row_parts;
+}
+
+static void rows_begin(struct rows_job *j)
+{
+    j->tiles = tiles_of(j->out.w);
+    j->cut = cut_rows(j->out.h, j->tiles.count, j->in_lines);
+    j->worker_bytes = worker_bytes(&j->cut, j->in_lines);
+    int items = layout_blocks(j->n) * items_of_block(&j->cut);
+    int wanted = ITEMS_PER_THREAD * j->b->base.threads;
+    j->line_parts = min_int((wanted + items - 1) / items, j->out_lines);
+}
+
+static void rows_run(struct cpu_backend *b, const struct conv_work *w)
+{
+    const struct conv_shape *s = w->shape;
+    if (w->pass == CONV_BACKWARD_WEIGHTS) {
+        conv_amx.run(b, w);
+        return;
+    }
+    bool backward = w->pass == CONV_BACKWARD_DATA;
+    struct rows_job j = {.b = b, .n = w->n, .in = backward ? w->y : w->x,
+                         .out = backward ? w->x : w->y, .pad = backward ? 2 - s->pad : s->pad,
+                         .packed = w->packed, .bias = w->bias, .workspace = w->workspace};
+    j.in_lines = amx_lines(conv_from(s, w->pass));
+    j.out_lines = amx_lines(conv_to(s, w->pass));
+    if (w->pooled && backward) {
+        j.taken = (struct pooled_map){w->y, w->taken, precision_bytes(PRECISION_BF16), j.in_lines};
+        j.in = (struct map){NULL, s->k, s->p, s->q};
+    } else if (w->pooled) {
+        j.pooled = true;
+        j.pool = w->y;
+        j.argmax = w->argmax;
+        j.out = (struct map){NULL, s->k, s->p, s->q};
+    }
+    j.stream = !j.pooled && cpu_streams(b, w->n, &j.out);
+    rows_begin(&j);
+    cpu_parallel(b, layout_blocks(w->n) * items_of_block(&j.cut) * j.line_parts, rows_item, &j);
+}
+
+/* Packing. */
+
+struct pack_job {
+    struct cpu_backend *b;
+    const struct conv_shape *s;
+    enum conv_pass pass;
+    const float *weights;
+    char *packed;
+};
+
+static size_t rows_packed_bytes(const struct cpu_backend *b, const struct conv_shape *s,
+                                enum conv_pass pass)
+{
+    (void)b;
+    return (size_t)(amx_lines(conv_to(s, pass)) * WINOGRAD_POINTS) *
+           u_point_bytes(amx_lines(conv_from(s, pass)));
+}
+
+static void pack_line(void *ctx, int line, int worker)
+{
+    (void)worker;
+    const struct pack_job *j = ctx;
+    const struct conv_shape *s = j->s;
+    bool backward = j->pass == CONV_BACKWARD_DATA;
+    size_t by_k = (size_t)(s->c * conv_taps(s)), by_c = (size_t)conv_taps(s);
+    size_t step = u_point_bytes(amx_lines(conv_from(s, j->pass)));
+    j->b->kernels.rows.pack(conv_to(s, j->pass), conv_from(s, j->pass), backward, j->weights,
+                            backward ? by_c : by_k, backward ? by_k : by_c, line * CHANNELS,
+                            j->packed + (size_t)(line * WINOGRAD_POINTS) * step, step);
+}
+
+static void rows_pack(struct cpu_backend *b, const struct conv_shape *s, enum conv_pass pass,
+                      const void *weights, void *packed)
+{
+    struct pack_job j = {.b = b, .s = s, .pass = pass, .weights = weights, .packed = packed};
+    cpu_parallel(b, amx_lines(conv_to(s, pass)), pack_line, &j);
+}
+
+/* The choice. */
+
+static bool rows_supports(const struct cpu_backend *b, const struct conv_shape *s,
+                          enum conv_pass pass)
+{
+    int width = pass == CONV_BACKWARD_DATA ? s->w : s->q;
+    return b->base.precision == PRECISION_BF16 && b->kernels.tiles.begin && b->kernels.rows.input &&
+           s->r == 3 && s->s == 3 && s->stride == 1 && s->pad <= 2 && width >= WINOGRAD_LEAST;
+}
+
+static bool rows_pools(const struct cpu_backend *b, const struct conv_shape *s,
+                       enum conv_pass pass)
+{
+    return pass != CONV_BACKWARD_WEIGHTS || conv_amx.pools(b, s, pass);
+}
+
+static size_t rows_workspace(const struct cpu_backend *b, int n, const struct conv_shape *s,
+                             enum conv_pass pass)
+{
+    if (pass == CONV_BACKWARD_WEIGHTS)
+        return conv_amx.workspace(b, n, s, pass);
+    bool backward = pass == CONV_BACKWARD_DATA;
+    int h = backward ? s->h : s->p, w = backward ? s->w : s->q;
+    int in_lines = amx_lines(conv_from(s, pass));
+    struct rows_cut c = cut_rows(h, tiles_of(w).count, in_lines);
+    return (size_t)b->base.threads * worker_bytes(&c, in_lines);
+}
+
+/* Products at the rate of tiles, a little less because the sums are shorter, and every line read
+ * and written around them. */
+static double rows_seconds(const struct cpu_backend *b, int n, const struct conv_shape *s,
+                           enum conv_pass pass)
+{
+    static const double SHORT_SUMS = 0.82;
+    if (pass == CONV_BACKWARD_WEIGHTS)
+        return conv_amx.seconds(b, n, s, pass);
+    bool backward = pass == CONV_BACKWARD_DATA;
+    int h = backward ? s->h : s->p, w = backward ? s->w : s->q;
+    double to = amx_lines(conv_to(s, pass)), from = amx_lines(conv_from(s, pass));
+    struct tile_axis t = tiles_of(w);
+    struct rows_cut c = cut_rows(h, t.count, amx_lines(conv_from(s, pass)));
+    double points = tiles_points(&t), images = layout_blocks(n) * IMAGES;
+    double products = points * conv_row_taps_inside(s) * from * to * CHANNELS * CHANNELS;
+    double lines = (h + 2 * (c.row_parts - 1)) * (points + w) * from + h * (2 * points + w) * to;
+    return images * (products / (SHORT_SUMS * b->rates.tiles) + lines / b->rates.lines);
+}
+
+const struct conv_algorithm conv_amx_rows = {
+    .name = "amx4",
+    .supports = rows_supports,
+    .pools = rows_pools,
+    .seconds = rows_seconds,
+    .packed_bytes = rows_packed_bytes,
+    .workspace = rows_workspace,
+    .pack = rows_pack,
+    .run = rows_run,
+};
