@@ -107,6 +107,8 @@ static int read_cache(struct machine *m, struct err *e)
     if (status && !*e->text)
         err_set(e, EXIT_DATA, "'%s' is damaged", m->cache);
     m->count = status ? 0 : (int)count;
+    m->measurements =
+        status ? 0 : (int)json_integer_value(json_object_get(o, "measurements"));
     m->cached = !status;
     json_decref(o);
     return status;
@@ -141,6 +143,7 @@ static int write_cache(const struct machine *m, int threads, struct err *e)
     json_object_set_new(o, "machine", json_string(text));
     json_object_set_new(o, "build", json_string(build));
     json_object_set_new(o, "measured", json_string(stamp));
+    json_object_set_new(o, "measurements", json_integer(m->measurements));
     json_object_set_new(o, "speeds", speeds_json(m));
     int status = json_write(o, m->cache, e);
     json_decref(o);
@@ -155,17 +158,47 @@ void machine_peek(struct machine *m, int threads)
     read_cache(m, &why);
 }
 
+/* Whether the highest tier lost, and may have met a bad moment. */
+static bool is_doubtful(const struct machine *m)
+{
+    return m->measurements < MACHINE_MEASUREMENTS &&
+           machine_choose(m, TIER_AUTO, PRECISION_AUTO) != m->count - 1;
+}
+
+/* Measures, and keeps what was faster before. */
+static int measure(struct machine *m, int threads, struct err *e)
+{
+    struct machine_speed before[MACHINE_CHOICES];
+    int count = m->count;
+    memcpy(before, m->speeds, sizeof before);
+    m->count = 0;
+    if (machine_measure(m, threads, e))
+        return -1;
+    for (int i = 0; i < m->count; i++)
+        for (int b = 0; b < count; b++)
+            if (before[b].tier == m->speeds[i].tier && !before[b].stopped &&
+                before[b].precision == m->speeds[i].precision)
+                machine_speed_turn(&m->speeds[i], before[b].seconds, false);
+    m->measurements++;
+    m->cached = false;
+    return 0;
+}
+
 int machine_open(struct machine *m, int threads, bool anew, struct err *e)
 {
     struct err why = {0};
     *m = (struct machine){0};
     find_cache(m, threads);
-    if (!anew && read_cache(m, &why) == 0)
-        return 0;
+    if (!anew && read_cache(m, &why) == 0) {
+        if (!is_doubtful(m))
+            return 0;
+        err_set(&why, EXIT_DATA, "%s lost in '%s'", tier_name(m->speeds[m->count - 1].tier),
+                m->cache);
+    }
     if (*why.text)
         log_say("%s: measuring again which kernels are fastest here", why.text);
     double start = clock_seconds();
-    if (machine_measure(m, threads, e))
+    if (measure(m, threads, e))
         return -1;
     double seconds = clock_seconds() - start;
     if (write_cache(m, threads, &why))

@@ -7,6 +7,11 @@
  *
  *     $XDG_CACHE_HOME/kiln/machine-<key>.json     (~/.cache/kiln/ without XDG_CACHE_HOME)
  *
+ * A host that lends its processors to others can slow the tile registers alone to a third for
+ * seconds or minutes. So where the last of the choices, bf16 with the highest tier, does not come
+ * out first, the next calls measure as well, up to MACHINE_MEASUREMENTS in all, and the fastest of
+ * all measurements counts.
+ *
  * `key` is a hash of processor, tiers and threads; inside stands the build that measured. A file of
  * another build, or one that cannot be read, is measured anew; one that cannot be written is only
  * mentioned. Nothing here is ever an error, and what is pinned is never measured: the library, and
@@ -21,7 +26,7 @@
 
 #include "train/config.h"
 
-enum { MACHINE_CHOICES = 2 * TIER_COUNT };
+enum { MACHINE_CHOICES = 2 * TIER_COUNT, MACHINE_MEASUREMENTS = 4 };
 
 /* A tier and precision, and the seconds of the convolutions with them. */
 struct machine_speed {
@@ -35,11 +40,12 @@ struct machine {
     struct machine_speed speeds[MACHINE_CHOICES]; /* fp32 first, tiers ascending */
     int count;
     char cache[4096];        /* the file; "" if there is no folder for it */
+    int measurements;        /* that the speeds are the best of */
     bool cached;             /* read from the file, not measured now */
 };
 
-/* Reads the cache, or else measures on `threads` threads and writes it. `anew`: measures in any
- * case. Fails only when there is no memory to measure in. */
+/* Reads the cache; without one, or while its choice is in doubt, measures on `threads` threads and
+ * writes it. `anew`: measures in any case, and forgets what was there. Fails only when there is no memory to measure in. */
 int machine_open(struct machine *m, int threads, bool anew, struct err *e);
 
 /* Reads the cache only; m->count is 0 when there is none. */

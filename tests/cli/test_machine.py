@@ -19,7 +19,9 @@ class Machine(harness.Case):
         if not Machine.measured:
             self.assertIn("measured which kernels", self.run_step().stderr)
             file, = (self.folder / "cache" / "kiln").iterdir()
-            Machine.measured = file.name, file.read_text()
+            content = json.loads(file.read_text())
+            self.assertEqual(content["measurements"], 1)
+            Machine.measured = file.name, json.dumps({**content, "measurements": 4})
             shutil.rmtree(self.folder / "cache")
 
     def run_step(self, *args, **more):
@@ -40,6 +42,7 @@ class Machine(harness.Case):
         for speed in content["speeds"]:
             name = f"{speed['tier']}_{speed['precision']}"
             speed.update(seconds=seconds.get(name, 9), stopped=name not in seconds)
+        content["measurements"] = 4
         names = [f"{s['tier']}_{s['precision']}" for s in content["speeds"]]
         if not set(seconds) <= set(names):
             self.skipTest("this machine has not the tiers: " + " ".join(seconds))
@@ -69,6 +72,24 @@ class Machine(harness.Case):
         path = self.cache(json.dumps(content))
         self.assertIn("is of another build: measuring again", self.run_step().stderr)
         self.assertNotEqual(json.loads(path.read_text())["build"], "an older one")
+
+    def test_machine__highest_tier_that_lost_gets_another_turn(self):
+        content = json.loads(Machine.measured[1])
+        first, last = content["speeds"][0], content["speeds"][-1]
+        if first["precision"] == last["precision"]:
+            self.skipTest("this machine has one choice")
+        first.update(seconds=1e-9, stopped=False)
+        last.update(seconds=9, stopped=False)
+        content["measurements"] = 1
+        path = self.cache(json.dumps(content))
+        for count in (2, 3, 4):
+            self.assertIn(f"{last['tier']} lost in", self.run_step().stderr)
+            kept = json.loads(path.read_text())
+            self.assertEqual(kept["measurements"], count)
+            self.assertEqual(kept["speeds"][0]["seconds"], 1e-9)
+            self.assertLess(kept["speeds"][-1]["seconds"], 9)
+        self.assertNotIn("measured which", self.run_step().stderr)
+        self.assertEqual(json.loads(path.read_text())["measurements"], 4)
 
     def test_machine__what_cannot_be_kept_is_no_error(self):
         self.write("file", "")
