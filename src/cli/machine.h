@@ -45,7 +45,8 @@ struct machine {
 };
 
 /* Reads the cache; without one, or while its choice is in doubt, measures on `threads` threads and
- * writes it. `anew`: measures in any case, and forgets what was there. Fails only when there is no memory to measure in. */
+ * writes it. `anew`: measures in any case, and forgets what was there. Fails only when there is no
+ * memory to measure in. */
 int machine_open(struct machine *m, int threads, bool anew, struct err *e);
 
 /* Reads the cache only; m->count is 0 when there is none. */

@@ -36,46 +36,47 @@ TILE_INLINE __m512i tile_image(const char *tile, int image, int images)
     return image < images ? _mm512_load_si512(tile + image * LINE) : _mm512_setzero_si512();
 }
 
-/* Columns 8L+4h+j of part L of a line, j < 4, for all 32 images: the 4 x 32 numbers of each part
- * become 4 rows, in three interleaving steps, and the parts change places with the images. */
-TILE_INLINE void transpose_half(const __m512i pair[16], int h, char *out)
+/* Part `part`, 16 bytes, of the images first, first + 8, first + 16 and first + 24. Loads put them
+ * there; a shuffle of parts would take a turn of the unit that interleaves. */
+TILE_INLINE __m512i tile_parts(const char *tile, int first, int part, int images)
 {
-    __m512i two[16], four[16];
-    TILE_UNROLL for (int i = 0; i < 8; i++) {
-        two[2 * i] = _mm512_unpacklo_epi32(pair[2 * i], pair[2 * i + 1]);
-        two[2 * i + 1] = _mm512_unpackhi_epi32(pair[2 * i], pair[2 * i + 1]);
+    const char *at = tile + first * LINE + part * 16;
+    __m512i v = _mm512_setzero_si512();
+    if (first < images)
+        v = _mm512_zextsi128_si512(_mm_load_si128((const void *)at));
+    TILE_UNROLL for (int i = 1; i < 4; i++)
+        if (first + 8 * i < images)
+            v = _mm512_mask_broadcast_i32x4(
+                v, (__mmask16)(0xf << 4 * i), _mm_load_si128((const void *)(at + 8 * i * LINE)));
+    return v;
+}
+
+/* The channels 8 part .. 8 part + 7: in each 16 bytes 8 x 8 numbers, in three rounds. */
+TILE_INLINE void transpose_part(const char *tile, int part, int images, char *out)
+{
+    __m512i two[8], four[8];
+    TILE_UNROLL for (int i = 0; i < 4; i++) {
+        __m512i a = tile_parts(tile, 2 * i, part, images);
+        __m512i b = tile_parts(tile, 2 * i + 1, part, images);
+        two[i] = _mm512_unpacklo_epi16(a, b);
+        two[4 + i] = _mm512_unpackhi_epi16(a, b);
+    }
+    TILE_UNROLL for (int i = 0; i < 4; i++) { /* channels 2 i', 2 i' + 1; images 0..3, 4..7 */
+        int at = i / 2 * 4 + i % 2;
+        four[at] = _mm512_unpacklo_epi32(two[2 * i], two[2 * i + 1]);
+        four[at + 2] = _mm512_unpackhi_epi32(two[2 * i], two[2 * i + 1]);
     }
     TILE_UNROLL for (int i = 0; i < 4; i++) {
-        TILE_UNROLL for (int e = 0; e < 2; e++) {
-            __m512i first = two[4 * i + e], second = two[4 * i + 2 + e];
-            four[4 * i + 2 * e] = _mm512_unpacklo_epi64(first, second);
-            four[4 * i + 2 * e + 1] = _mm512_unpackhi_epi64(first, second);
-        }
-    }
-    /* four[4i+j], part L: channel 8L+4h+j of images 8i..8i+7 */
-    TILE_UNROLL for (int j = 0; j < 4; j++) {
-        __m512i a = _mm512_shuffle_i32x4(four[j], four[4 + j], 0x44);
-        __m512i b = _mm512_shuffle_i32x4(four[j], four[4 + j], 0xee);
-        __m512i c = _mm512_shuffle_i32x4(four[8 + j], four[12 + j], 0x44);
-        __m512i d = _mm512_shuffle_i32x4(four[8 + j], four[12 + j], 0xee);
-        char *row = out + (4 * h + j) * LINE;
-        _mm512_store_si512(row, _mm512_shuffle_i32x4(a, c, 0x88));
-        _mm512_store_si512(row + 8 * LINE, _mm512_shuffle_i32x4(a, c, 0xdd));
-        _mm512_store_si512(row + 16 * LINE, _mm512_shuffle_i32x4(b, d, 0x88));
-        _mm512_store_si512(row + 24 * LINE, _mm512_shuffle_i32x4(b, d, 0xdd));
+        char *row = out + (8 * part + 2 * i) * LINE;
+        _mm512_store_si512(row, _mm512_unpacklo_epi64(four[2 * i], four[2 * i + 1]));
+        _mm512_store_si512(row + LINE, _mm512_unpackhi_epi64(four[2 * i], four[2 * i + 1]));
     }
 }
 
 TILE_INLINE void tile_transpose(const void *tile, int images, void *out)
 {
-    __m512i low[16], high[16]; /* parts L: channels 8L..8L+3 and 8L+4..8L+7 of images 2i, 2i+1 */
-    TILE_UNROLL for (int i = 0; i < 16; i++) {
-        __m512i a = tile_image(tile, 2 * i, images), b = tile_image(tile, 2 * i + 1, images);
-        low[i] = _mm512_unpacklo_epi16(a, b);
-        high[i] = _mm512_unpackhi_epi16(a, b);
-    }
-    transpose_half(low, 0, out);
-    transpose_half(high, 1, out);
+    TILE_UNROLL for (int part = 0; part < 4; part++)
+        transpose_part(tile, part, images, out);
 }
 
 TILE_INLINE void tile_pair(const void *tile, int images, void *out)
