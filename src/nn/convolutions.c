@@ -48,6 +48,17 @@ static int find_algorithm(struct backend *b, const struct word *name)
     return UNKNOWN;
 }
 
+static int refuse_name(struct backend *b, const struct word *name, struct err *e)
+{
+    char known[200] = "auto";
+    size_t used = strlen(known);
+    const char *next;
+    for (int i = 0; (next = b->ops->conv_algorithm_name(b, i)) && used < sizeof known; i++)
+        used += (size_t)snprintf(known + used, sizeof known - used, ", %s", next);
+    return err_set(e, EXIT_USAGE, "convolution: '%.*s' is no algorithm; there are %s",
+                   (int)name->length, name->text, known);
+}
+
 /* Reads "A" or "A/B/C"; the number of names, or -1 with *bad the one that is unknown. */
 static int read_algorithms(struct backend *b, struct word names, int wanted[CONV_PASSES],
                            struct word *bad)
@@ -131,10 +142,7 @@ int convolutions_check(const struct graph *g, struct backend *b, const char *tex
                            (int)layer.length, layer.text);
         int count = read_algorithms(b, names, wanted, &bad);
         if (count < 0)
-            return err_set(e, EXIT_USAGE,
-                           "convolution: '%.*s' is no algorithm; there are auto, direct, amx, "
-                           "winograd2, winograd3 and winograd4",
-                           (int)bad.length, bad.text);
+            return refuse_name(b, &bad, e);
         if (count != 1 && count != CONV_PASSES)
             return err_set(e, EXIT_USAGE,
                            "convolution: '%.*s' names %d algorithms where one, or three for "
