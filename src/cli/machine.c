@@ -171,7 +171,6 @@ static int measure(struct machine *m, int threads, struct err *e)
     struct machine_speed before[MACHINE_CHOICES];
     int count = m->count;
     memcpy(before, m->speeds, sizeof before);
-    m->count = 0;
     if (machine_measure(m, threads, e))
         return -1;
     for (int i = 0; i < m->count; i++)

@@ -124,11 +124,11 @@ struct winograd_kernels {
  *
  *      y = A^T [ sum over rows r of the filter of (G w[r]) * (B^T x[r]) ]
  *
- * takes m + 2 products for each of three rows instead of 9 m, half of them for m = 4, and no more
- * room than a map: what is summed over rows and channels are the products of a convolution with a
- * filter of one column for each frequency, which the kernels of conv_tiles.h compute. bf16; NULL
- * where there are no tile registers. The channels of V and U stand in another order than those of
- * a map, [0 2 4 ... 30 1 3 ... 31] of each line, which is no matter as they are summed over. */
+ * takes m + 2 products for each of three rows instead of 9 m, half of them for m = 4, where V is
+ * one and a half times as large as the map. What is summed over rows and channels is, for each
+ * point, a convolution with a filter of one column, which the kernels of conv_tiles.h compute. Only
+ * bf16 has these transforms; elsewhere they are NULL. The channels of V and U stand in another
+ * order than those of a map, [0 2 4 ... 30 1 3 ... 31] of each line: they are summed over. */
 struct winograd_row_kernels {
     /* m + 2 lines of V, `step` bytes apart, from those of as many neighbouring pixels. taken as in
      * winograd_kernels. */

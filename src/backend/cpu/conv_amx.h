@@ -1,5 +1,5 @@
-/* conv_amx.h - what the two halves of the algorithm `amx` share: conv_amx.c (packing, forward,
- * backward-data) and conv_amx_weights.c. */
+/* conv_amx.h - what the algorithms in tile registers share: `amx`, in conv_amx.c (packing, forward,
+ * backward-data) and conv_amx_weights.c, and `amx4`, in conv_amx_rows.c. */
 #ifndef KILN_BACKEND_CPU_CONV_AMX_H
 #define KILN_BACKEND_CPU_CONV_AMX_H
 

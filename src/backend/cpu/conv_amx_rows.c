@@ -13,9 +13,6 @@
  * second-level cache while the lines of K go by: rather between tiles, where nothing is
  * transformed twice, than between rows, whose next two belong to V as well.
  */
-#include <assert.h>
-#include <string.h>
-
 #include "backend/cpu/conv_amx.h"
 #include "backend/cpu/conv_winograd.h"
 
@@ -24,7 +21,6 @@ enum {
     SUM_TILE = 2 * TILE,    /* float [32 images][32 channels] */
     SUM_STEP = ROW_PIXELS * SUM_TILE + LINE, /* from point to point; a line more, lest they all
                                                 fall into the same sets of the caches */
-    WINDOW = 4,             /* outputs of a pool's window */
     WINDOWS_BYTES = WINOGRAD_MOST * ROW_PIXELS * TILE,
     ITEMS_PER_THREAD = 2    /* at least, where the work can be cut so */
 };
@@ -39,16 +35,8 @@ struct rows_job {
     struct cpu_backend *b;
     int n;
     struct tile_axis tiles;     /* of a row of outputs */
-    struct map in, out;
-    bool pooled;                /* forward: what is written is the 2x2 max pool of `out`, */
-    struct map pool;            /* here, */
-    uint8_t *argmax;            /* with the positions of the maxima, if not NULL */
-    struct pooled_map taken;    /* backward-data: what is read instead of `in`, if it has argmax */
-    bool stream;                /* outputs go past the caches */
-    int pad;                    /* the first output's input begins so far above and left of it */
-    int in_lines, out_lines;    /* of one pixel */
+    struct winograd_maps maps;
     const char *packed;
-    const float *bias;
     struct rows_cut cut;
     int line_parts;             /* into which lines of K are cut */
     char *workspace;
@@ -61,6 +49,7 @@ struct rows_stage {
     int block, images;
     int t_begin, t_end;         /* tiles */
     int y_begin, y_end;         /* rows of the outputs */
+    int line_begin, line_end;   /* of the outputs */
     int v_begin, v_end;         /* rows of the input, of which there is V */
     char *v, *m, *windows;
 };
@@ -84,19 +73,16 @@ static size_t u_point_bytes(int in_lines)
 static void transform_row(const struct rows_stage *g, int y)
 {
     const struct rows_job *j = g->j;
-    size_t step = point_bytes(j->in_lines);
-    char *v = g->v + (size_t)(y - g->v_begin) * v_row_bytes(j->cut.tiles, j->in_lines);
+    size_t step = point_bytes(j->maps.in_lines);
+    char *v = g->v + (size_t)(y - g->v_begin) * v_row_bytes(j->cut.tiles, j->maps.in_lines);
     for (int t = g->t_begin; t < g->t_end; t++) {
-        int m = tile_size(&j->tiles, t), x = tile_begin(&j->tiles, t) - j->pad;
-        for (int line = 0; line < j->in_lines; line++) {
+        int m = tile_size(&j->tiles, t), x = tile_begin(&j->tiles, t) - j->maps.pad;
+        for (int line = 0; line < j->maps.in_lines; line++) {
             const void *pixels[WINOGRAD_POINTS];
-            struct winograd_taken taken;
-            if (j->taken.argmax)
-                list_taken(&j->taken, line, g->block, y, x, 1, m + 2, pixels, &taken);
-            else
-                list_pixels(&j->in, j->in_lines, line, g->block, y, x, 1, m + 2, pixels);
-            j->b->kernels.rows.input(m, g->images, pixels, j->taken.argmax ? &taken : NULL,
-                                     v + (size_t)line * TILE, step);
+            struct winograd_taken room;
+            const struct winograd_taken *taken =
+                list_inputs(&j->maps, line, g->block, y, x, 1, m + 2, pixels, &room);
+            j->b->kernels.rows.input(m, g->images, pixels, taken, v + (size_t)line * TILE, step);
         }
         v += (size_t)(m + 2) * step;
     }
@@ -107,96 +93,59 @@ static void multiply(const struct rows_stage *g, int line, int t, int point, int
 {
     static const struct conv_hit row = {0, 0};
     const struct rows_job *j = g->j;
-    int m = tile_size(&j->tiles, t);
+    int m = tile_size(&j->tiles, t), in_lines = j->maps.in_lines;
     struct tile_pixels p = {
-        .x = g->v + (size_t)point * point_bytes(j->in_lines),
-        .x_pixel = v_row_bytes(j->cut.tiles, j->in_lines), .x_width = g->v_end - g->v_begin,
-        .column = y - j->pad - g->v_begin, .c_lines = j->in_lines,
+        .x = g->v + (size_t)point * point_bytes(in_lines),
+        .x_pixel = v_row_bytes(j->cut.tiles, in_lines), .x_width = g->v_end - g->v_begin,
+        .column = y - j->maps.pad - g->v_begin, .c_lines = in_lines,
         .r = 1, .rows = &row, .row_count = 1, .count = count,
     };
-    for (int i = 0; i < m + 2; i++, p.x += point_bytes(j->in_lines)) {
+    for (int i = 0; i < m + 2; i++, p.x += point_bytes(in_lines)) {
         int f = line * WINOGRAD_POINTS + winograd_points[m][i];
-        p.w = j->packed + (size_t)f * u_point_bytes(j->in_lines);
+        p.w = j->packed + (size_t)f * u_point_bytes(in_lines);
         j->b->kernels.tiles.sums(&p, g->m + (size_t)i * SUM_STEP, SUM_TILE);
     }
 }
 
-/* The places in the map of one row of a tile. */
-static void list_row(const struct rows_stage *g, int line, int t, int y, void **pixels)
-{
-    const struct map *out = &g->j->out;
-    size_t row = ((size_t)g->block * (size_t)out->h + (size_t)y) * (size_t)out->w;
-    size_t x = (size_t)tile_begin(&g->j->tiles, t), lines = (size_t)g->j->out_lines;
-    for (int i = 0; i < tile_size(&g->j->tiles, t); i++, x++)
-        pixels[i] = (char *)out->data + ((row + x) * lines + (size_t)line) * TILE;
-}
-
-/* Likewise for the pool: row i of four in which a window's outputs follow on each other. */
-static void list_windows(const struct rows_stage *g, int m, int i, void **pixels)
-{
-    for (int x = 0; x < m; x++) {
-        int window = i / 2 * (m / 2) + x / 2;
-        pixels[x] = g->windows + (size_t)(window * WINDOW + i % 2 * 2 + x % 2) * TILE;
-    }
-}
-
-/* Pools `count` rows of tile t, of which y is the first. */
-static void pool_windows(const struct rows_stage *g, int line, int t, int y, int count)
+static void write_rows(const struct rows_stage *g, int line, const float *bias, int t, int y,
+                       int count)
 {
     const struct rows_job *j = g->j;
-    const struct pool_shape window = {.c = CHANNELS, .h = 2, .w = 2, .p = 1, .q = 1,
-                                      .window = 2, .stride = 2};
-    int across = tile_size(&j->tiles, t) / 2, x = tile_begin(&j->tiles, t) / 2;
-    for (int i = 0; i < count / 2 * across; i++) {
-        size_t row = (size_t)(g->block * j->pool.h + y / 2 + i / across);
-        size_t pixel = row * (size_t)j->pool.w + (size_t)(x + i % across);
-        size_t to = (pixel * (size_t)j->out_lines + (size_t)line) * TILE;
-        j->b->kernels.pointwise.maxpool_forward(
-            &window, 0, 1, g->windows + (size_t)(i * WINDOW) * TILE, (char *)j->pool.data + to,
-            j->argmax ? j->argmax + to / precision_bytes(PRECISION_BF16) : NULL);
-    }
-}
-
-static void write_rows(const struct rows_stage *g, int line, int t, int y, int count)
-{
-    const struct rows_job *j = g->j;
-    _Alignas(LINE) float bias[CHANNELS] = {0};
-    int m = tile_size(&j->tiles, t), first = line * CHANNELS;
-    if (j->bias)
-        memcpy(bias, j->bias + first, (size_t)min_int(j->out.c - first, CHANNELS) * sizeof *bias);
-    for (int i = 0; i < count; i++) {
-        void *pixels[WINOGRAD_MOST];
-        if (j->pooled)
-            list_windows(g, m, i, pixels);
-        else
-            list_row(g, line, t, y + i, pixels);
+    int m = tile_size(&j->tiles, t), x = tile_begin(&j->tiles, t);
+    void *pixels[ROW_PIXELS * WINOGRAD_MOST];
+    list_outputs(&j->maps, line, g->block, y, x, count, m, g->windows, g->images, pixels);
+    for (int i = 0; i < count; i++)
         j->b->kernels.rows.output(m, g->images, g->m + (size_t)i * SUM_TILE, SUM_STEP, bias,
-                                  j->stream, pixels);
-    }
-    if (j->pooled)
-        pool_windows(g, line, t, y, count);
+                                  j->maps.stream, pixels + i * m);
+    if (j->maps.pooled)
+        pool_windows(j->b, &j->maps, line, g->block, y, x, count, m, g->windows);
 }
 
 /* Fours, but a rest of five or six begins with three: one or two alone would load their weights for
  * little. Pooled, they are even. */
 static int next_rows(const struct rows_job *j, int rest)
 {
-    return !j->pooled && (rest == 5 || rest == 6) ? 3 : min_int(rest, ROW_PIXELS);
+    return !j->maps.pooled && (rest == 5 || rest == 6) ? 3 : min_int(rest, ROW_PIXELS);
 }
 
 static struct rows_stage stage_of(const struct rows_job *j, int item, int worker)
 {
     const struct rows_cut *c = &j->cut;
+    const struct winograd_maps *m = &j->maps;
     struct rows_stage g = {.j = j, .v = j->workspace + (size_t)worker * j->worker_bytes};
-    g.t_begin = item % c->tile_parts * c->tiles;
-    g.t_end = min_int(g.t_begin + c->tiles, j->tiles.count);
-    g.y_begin = item / c->tile_parts % c->row_parts * c->rows;
-    g.y_end = min_int(g.y_begin + c->rows, j->out.h);
-    g.v_begin = g.y_begin < j->pad ? 0 : min_int(g.y_begin - j->pad, j->in.h);
-    g.v_end = min_int(g.y_end + 2 - j->pad, j->in.h);
-    g.block = item / c->tile_parts / c->row_parts / j->line_parts;
+    int tile_part = item % c->tile_parts, row_part = item / c->tile_parts % c->row_parts;
+    int rest = item / c->tile_parts / c->row_parts, line_part = rest % j->line_parts;
+    g.block = rest / j->line_parts;
     g.images = rounded_images(j->n, g.block);
-    g.m = g.v + (size_t)(c->rows + 2) * v_row_bytes(c->tiles, j->in_lines);
+    g.t_begin = tile_part * c->tiles;
+    g.t_end = min_int(g.t_begin + c->tiles, j->tiles.count);
+    g.y_begin = row_part * c->rows;
+    g.y_end = min_int(g.y_begin + c->rows, m->out.h);
+    g.line_begin = m->out_lines * line_part / j->line_parts;
+    g.line_end = m->out_lines * (line_part + 1) / j->line_parts;
+    g.v_begin = g.y_begin < m->pad ? 0 : min_int(g.y_begin - m->pad, m->in.h);
+    g.v_end = min_int(g.y_end + 2 - m->pad, m->in.h);
+    g.m = g.v + (size_t)(c->rows + 2) * v_row_bytes(c->tiles, m->in_lines);
     g.windows = g.m + WINOGRAD_POINTS * SUM_STEP;
     return g;
 }
@@ -204,11 +153,13 @@ static struct rows_stage stage_of(const struct rows_job *j, int item, int worker
 static void write_line(const struct rows_stage *g, int line)
 {
     const struct rows_job *j = g->j;
+    _Alignas(LINE) float bias[CHANNELS];
+    copy_bias(j->b, &j->maps, line, bias);
     for (int t = g->t_begin, point = 0; t < g->t_end; point += tile_size(&j->tiles, t) + 2, t++)
         for (int y = g->y_begin, count; y < g->y_end; y += count) {
             count = next_rows(j, g->y_end - y);
             multiply(g, line, t, point, y, count);
-            write_rows(g, line, t, y, count);
+            write_rows(g, line, bias, t, y, count);
         }
 }
 
@@ -216,32 +167,33 @@ static void rows_item(void *ctx, int item, int worker)
 {
     const struct rows_job *j = ctx;
     struct rows_stage g = stage_of(j, item, worker);
-    int part = item / j->cut.tile_parts / j->cut.row_parts % j->line_parts;
-    int end = j->out_lines * (part + 1) / j->line_parts;
-    if (j->pooled && g.images < IMAGES)
-        memset(g.windows, 0, WINDOWS_BYTES);
     for (int y = g.v_begin; y < g.v_end; y++)
         transform_row(&g, y);
     j->b->kernels.tiles.begin(cpu_scratch(j->b, worker), false);
-    for (int line = j->out_lines * part / j->line_parts; line < end; line++)
+    for (int line = g.line_begin; line < g.line_end; line++)
         write_line(&g, line);
     j->b->kernels.tiles.end(cpu_scratch(j->b, worker));
 }
 
-/* As many tiles with all their rows as fit; or one, and rows in fours. */
+static int parts_of(int count, int each)
+{
+    return (count + each - 1) / each;
+}
+
+/* As many tiles with all their rows as fit; or one, and rows in fours, at least four. */
 static struct rows_cut cut_rows(int h, int tiles, int in_lines)
 {
-    int row = (int)v_row_bytes(1, in_lines), fit = V_BYTES / (row * (h + 2));
+    size_t fit = V_BYTES / v_row_bytes(1, in_lines); /* rows of a tile */
     struct rows_cut c = {.tiles = 1, .rows = h, .tile_parts = tiles, .row_parts = 1};
-    if (fit > 0) {
-        c.tile_parts = (tiles + fit - 1) / fit;
-        c.tiles = (tiles + c.tile_parts - 1) / c.tile_parts;
+    if (fit >= (size_t)h + 2) {
+        c.tile_parts = parts_of(tiles, (int)(fit / ((size_t)h + 2)));
+        c.tiles = parts_of(tiles, c.tile_parts);
         return c;
     }
-    int fours = (h + 3) / 4, most = (V_BYTES / row - 2) / 4;
-    c.row_parts = (fours + (most > 1 ? most : 1) - 1) / (most > 1 ? most : 1);
-    c.rows = (fours + c.row_parts - 1) / c.row_parts * 4;
-    c.row_parts = (h + c.rows - 1) / c.rows;
+    int most = fit < 2 + 2 * ROW_PIXELS ? 1 : (int)(fit - 2) / ROW_PIXELS;
+    int fours = parts_of(h, ROW_PIXELS);
+    c.rows = parts_of(fours, parts_of(fours, most)) * ROW_PIXELS;
+    c.row_parts = parts_of(h, c.rows);
     return c;
 }
 
@@ -259,46 +211,16 @@ static struct tile_axis tiles_of(int width)
     return t.columns;
 }
 
-static int items_of_block(const struct rows_cut *c)
-{
-    return c->tile_parts * c->row_parts;
-}
-
-static void rows_begin(struct rows_job *j)
-{
-    j->tiles = tiles_of(j->out.w);
-    j->cut = cut_rows(j->out.h, j->tiles.count, j->in_lines);
-    j->worker_bytes = worker_bytes(&j->cut, j->in_lines);
-    int items = layout_blocks(j->n) * items_of_block(&j->cut);
-    int wanted = ITEMS_PER_THREAD * j->b->base.threads;
-    j->line_parts = min_int((wanted + items - 1) / items, j->out_lines);
-}
-
 static void rows_run(struct cpu_backend *b, const struct conv_work *w)
 {
-    const struct conv_shape *s = w->shape;
-    if (w->pass == CONV_BACKWARD_WEIGHTS) {
-        conv_amx.run(b, w);
-        return;
-    }
-    bool backward = w->pass == CONV_BACKWARD_DATA;
-    struct rows_job j = {.b = b, .n = w->n, .in = backward ? w->y : w->x,
-                         .out = backward ? w->x : w->y, .pad = backward ? 2 - s->pad : s->pad,
-                         .packed = w->packed, .bias = w->bias, .workspace = w->workspace};
-    j.in_lines = amx_lines(conv_from(s, w->pass));
-    j.out_lines = amx_lines(conv_to(s, w->pass));
-    if (w->pooled && backward) {
-        j.taken = (struct pooled_map){w->y, w->taken, precision_bytes(PRECISION_BF16), j.in_lines};
-        j.in = (struct map){NULL, s->k, s->p, s->q};
-    } else if (w->pooled) {
-        j.pooled = true;
-        j.pool = w->y;
-        j.argmax = w->argmax;
-        j.out = (struct map){NULL, s->k, s->p, s->q};
-    }
-    j.stream = !j.pooled && cpu_streams(b, w->n, &j.out);
-    rows_begin(&j);
-    cpu_parallel(b, layout_blocks(w->n) * items_of_block(&j.cut) * j.line_parts, rows_item, &j);
+    struct rows_job j = {.b = b, .n = w->n, .packed = w->packed, .workspace = w->workspace};
+    winograd_maps_init(&j.maps, b, w);
+    j.tiles = tiles_of(j.maps.out.w);
+    j.cut = cut_rows(j.maps.out.h, j.tiles.count, j.maps.in_lines);
+    j.worker_bytes = worker_bytes(&j.cut, j.maps.in_lines);
+    int items = layout_blocks(w->n) * j.cut.tile_parts * j.cut.row_parts;
+    j.line_parts = min_int(parts_of(ITEMS_PER_THREAD * b->base.threads, items), j.maps.out_lines);
+    cpu_parallel(b, items * j.line_parts, rows_item, &j);
 }
 
 /* Packing. */
@@ -345,21 +267,22 @@ static bool rows_supports(const struct cpu_backend *b, const struct conv_shape *
                           enum conv_pass pass)
 {
     int width = pass == CONV_BACKWARD_DATA ? s->w : s->q;
-    return b->base.precision == PRECISION_BF16 && b->kernels.tiles.begin && b->kernels.rows.input &&
-           s->r == 3 && s->s == 3 && s->stride == 1 && s->pad <= 2 && width >= WINOGRAD_LEAST;
+    return pass != CONV_BACKWARD_WEIGHTS && b->base.precision == PRECISION_BF16 &&
+           b->kernels.tiles.begin && b->kernels.rows.input && s->r == 3 && s->s == 3 &&
+           s->stride == 1 && s->pad <= 2 && width >= WINOGRAD_LEAST;
 }
 
 static bool rows_pools(const struct cpu_backend *b, const struct conv_shape *s,
                        enum conv_pass pass)
 {
-    return pass != CONV_BACKWARD_WEIGHTS || conv_amx.pools(b, s, pass);
+    (void)b, (void)s, (void)pass;
+    return true;
 }
 
 static size_t rows_workspace(const struct cpu_backend *b, int n, const struct conv_shape *s,
                              enum conv_pass pass)
 {
-    if (pass == CONV_BACKWARD_WEIGHTS)
-        return conv_amx.workspace(b, n, s, pass);
+    (void)n;
     bool backward = pass == CONV_BACKWARD_DATA;
     int h = backward ? s->h : s->p, w = backward ? s->w : s->q;
     int in_lines = amx_lines(conv_from(s, pass));
@@ -373,8 +296,6 @@ static double rows_seconds(const struct cpu_backend *b, int n, const struct conv
                            enum conv_pass pass)
 {
     static const double SHORT_SUMS = 0.82;
-    if (pass == CONV_BACKWARD_WEIGHTS)
-        return conv_amx.seconds(b, n, s, pass);
     bool backward = pass == CONV_BACKWARD_DATA;
     int h = backward ? s->h : s->p, w = backward ? s->w : s->q;
     double to = amx_lines(conv_to(s, pass)), from = amx_lines(conv_from(s, pass));

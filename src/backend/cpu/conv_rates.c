@@ -7,14 +7,14 @@
 #include "backend/cpu/conv_algorithm.h"
 
 /* Multiply-adds a second: gather, outer, product, product_outer; lines a second; tiles,
- * tiles_outer. Tier amx in bf16 is the mean of what a Xeon does alone and beside a neighbour on the
- * same core, who slows tiles to a third and lines hardly. */
+ * tiles_outer. `tiles` of bf16 lies between what a Xeon did alone, about 850e9, and beside a
+ * neighbour on the same core, a third of that; tiles_outer is in proportion. fp32 has no tiles. */
 static const struct conv_rates fp32[TIER_COUNT] = {
     [TIER_REF] = {1e9, 1e9, 1e9, 1e9, 1e7, 0, 0},
     [TIER_AVX2] = {55e9, 55e9, 52e9, 52e9, 3e8, 0, 0},
     [TIER_AVX512] = {57e9, 57e9, 55e9, 55e9, 5e8, 0, 0},
     [TIER_AVX512BF16] = {57e9, 57e9, 55e9, 55e9, 5e8, 0, 0},
-    [TIER_AMX] = {57e9, 57e9, 55e9, 55e9, 5e8, 1050e9, 800e9},
+    [TIER_AMX] = {57e9, 57e9, 55e9, 55e9, 5e8, 0, 0},
 };
 
 /* Below avx512bf16 there is no Winograd in bf16. */

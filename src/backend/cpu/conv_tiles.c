@@ -89,36 +89,3 @@ int chunk_runs(const struct chunk *c, int f, struct run runs[RUNS])
     }
     return count;
 }
-
-static const _Alignas(LINE) char zeros[TILE];
-
-void list_pixels(const struct map *m, int lines, int line, int block, int y, int x, int rows,
-                 int columns, const void **pixels)
-{
-    for (int i = y; i < y + rows; i++)
-        for (int j = x; j < x + columns; j++) {
-            bool inside = i >= 0 && i < m->h && j >= 0 && j < m->w;
-            size_t pixel = inside ? ((size_t)block * (size_t)m->h + (size_t)i) * (size_t)m->w +
-                                        (size_t)j
-                                  : 0;
-            *pixels++ = inside ? (const char *)m->data +
-                                     (pixel * (size_t)lines + (size_t)line) * TILE
-                               : zeros;
-        }
-}
-
-void list_taken(const struct pooled_map *m, int line, int block, int y, int x, int rows,
-                int columns, const void **pixels, struct winograd_taken *taken)
-{
-    const struct map *pool = &m->pool;
-    for (int i = 0; i < rows * columns; i++) {
-        int row = y + i / columns, column = x + i % columns;
-        bool inside = row >= 0 && row < 2 * pool->h && column >= 0 && column < 2 * pool->w;
-        size_t pixel = ((size_t)block * (size_t)pool->h + (size_t)(row / 2)) * (size_t)pool->w +
-                       (size_t)(column / 2);
-        size_t at = (pixel * (size_t)m->lines + (size_t)line) * TILE;
-        pixels[i] = inside ? (const char *)pool->data + at : zeros;
-        taken->argmax[i] = inside ? m->argmax + at / m->element : (const uint8_t *)zeros;
-        taken->place[i] = (uint8_t)(inside ? row % 2 * 2 + column % 2 : 0);
-    }
-}

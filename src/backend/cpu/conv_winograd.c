@@ -19,7 +19,6 @@
 
 enum {
     CHUNK_BYTES = 1 << 20,      /* of V and M, about: the second-level cache */
-    POOL_WINDOW = 4,            /* outputs of a 2x2 pool's window */
     PACK_STREAM_BYTES = 2 << 20, /* weights of this size leave the second-level caches anyway */
     TILES_MOST = 64,            /* of a dimension, so that everything can be counted in ints */
     ITEMS_PER_THREAD = 4        /* at least, where the work can be cut that finely */
@@ -123,16 +122,8 @@ struct winograd_job {
     struct cpu_backend *b;
     int n;
     struct tiling tiling;
-    struct map in, out;
-    bool pooled;                /* forward: what is written is the 2x2 max pool of `out`, */
-    struct map pool;            /* here, */
-    uint8_t *argmax;            /* with the positions of the maxima, if not NULL */
-    bool stream;                /* what is written is too large for the caches */
-    struct pooled_map taken;    /* backward-data: what is read instead of `in`, if it has argmax */
-    int pad;                    /* the first tile's input begins so far above and left of it */
-    int in_lines, out_lines;    /* of one pixel */
+    struct winograd_maps maps;
     const char *packed;
-    const void *bias;
     int panels, splits;         /* an item takes panels/splits panels */
     int positions;              /* of a chunk */
     char *workspace;
@@ -143,7 +134,7 @@ struct winograd_job {
 struct stage {
     const struct winograd_job *j;
     struct chunk chunk;
-    char *v, *m, *window;       /* of a tile that will be pooled: its windows one by one */
+    char *v, *m, *windows;      /* of a tile that will be pooled: its windows one by one */
 };
 
 static size_t worker_bytes(enum precision p, int positions, int lines)
@@ -155,22 +146,19 @@ static size_t worker_bytes(enum precision p, int positions, int lines)
 static void transform_input(const struct stage *g)
 {
     const struct winograd_job *j = g->j;
-    size_t step = v_step(j->positions, j->in_lines);
+    size_t step = v_step(j->positions, j->maps.in_lines);
     for (int i = 0; i < g->chunk.count; i++) {
         const struct position *p = &g->chunk.at[i];
         int my = tile_size(&j->tiling.rows, p->row), mx = tile_size(&j->tiling.columns, p->column);
-        int y = tile_begin(&j->tiling.rows, p->row) - j->pad;
-        int x = tile_begin(&j->tiling.columns, p->column) - j->pad;
-        for (int line = 0; line < j->in_lines; line++) {
+        int y = tile_begin(&j->tiling.rows, p->row) - j->maps.pad;
+        int x = tile_begin(&j->tiling.columns, p->column) - j->maps.pad;
+        for (int line = 0; line < j->maps.in_lines; line++) {
             const void *pixels[WINOGRAD_FREQUENCIES];
-            struct winograd_taken taken;
-            if (j->taken.argmax)
-                list_taken(&j->taken, line, p->block, y, x, my + 2, mx + 2, pixels, &taken);
-            else
-                list_pixels(&j->in, j->in_lines, line, p->block, y, x, my + 2, mx + 2, pixels);
-            j->b->kernels.winograd.input(my, mx, rounded_images(j->n, p->block), pixels,
-                                         j->taken.argmax ? &taken : NULL,
-                                         g->v + (size_t)(i * j->in_lines + line) * TILE, step);
+            struct winograd_taken room;
+            const struct winograd_taken *taken = list_inputs(&j->maps, line, p->block, y, x, my + 2,
+                                                             mx + 2, pixels, &room);
+            j->b->kernels.winograd.input(my, mx, rounded_images(j->n, p->block), pixels, taken,
+                                         g->v + (size_t)(i * j->maps.in_lines + line) * TILE, step);
         }
     }
 }
@@ -190,73 +178,20 @@ static void multiply(const struct stage *g, int panel, int lines)
 {
     const struct winograd_job *j = g->j;
     enum precision p = j->b->base.precision;
-    size_t v = v_step(j->positions, j->in_lines), m = m_step(p, j->positions);
-    const char *u = j->packed + u_at(p, panel, j->in.c);
-    size_t u_bytes = u_step(p, lines, j->in.c), tile = m_tile(p);
+    size_t v = v_step(j->positions, j->maps.in_lines), m = m_step(p, j->positions);
+    const char *u = j->packed + u_at(p, panel, j->maps.in.c);
+    size_t u_bytes = u_step(p, lines, j->maps.in.c), tile = m_tile(p);
     for (int f = 0; f < WINOGRAD_FREQUENCIES; f++) {
         struct run runs[RUNS];
         int count = chunk_runs(&g->chunk, f, runs);
         for (int r = 0; r < count; r++) {
             int images = min_int((runs[r].images + 7) / 8 * 8, IMAGES);
             for (int i = runs[r].begin; i < runs[r].end; i++)
-                multiply_tile(&j->b->kernels, j->in.c, images, lines,
-                              g->v + (size_t)f * v + (size_t)(i * j->in_lines) * TILE,
+                multiply_tile(&j->b->kernels, j->maps.in.c, images, lines,
+                              g->v + (size_t)f * v + (size_t)(i * j->maps.in_lines) * TILE,
                               u + (size_t)f * u_bytes, u_bytes,
                               g->m + (size_t)f * m + (size_t)(i * lines) * tile);
         }
-    }
-}
-
-/* The line's part of the bias, with zeros past its end. */
-static void copy_bias(const struct winograd_job *j, int line, void *padded)
-{
-    size_t real = j->b->base.real_bytes;
-    int cb = layout_cb(j->b->base.precision), first = line * cb;
-    memset(padded, 0, (size_t)cb * real);
-    if (j->bias)
-        memcpy(padded, (const char *)j->bias + (size_t)first * real,
-               (size_t)min_int(j->out.c - first, cb) * real);
-}
-
-/* Lists the places in the map of the outputs of one line of a tile of my by mx. */
-static void list_outputs(const struct winograd_job *j, const struct position *p, int line, int my,
-                         int mx, void **pixels)
-{
-    const void *read[WINOGRAD_MOST * WINOGRAD_MOST];
-    const char *map = j->out.data;
-    list_pixels(&j->out, j->out_lines, line, p->block, tile_begin(&j->tiling.rows, p->row),
-                tile_begin(&j->tiling.columns, p->column), my, mx, read);
-    for (int i = 0; i < my * mx; i++)
-        pixels[i] = (char *)j->out.data + ((const char *)read[i] - map);
-}
-
-/* Lists the places of a tile's outputs for the pool: a window's four follow on each other. Images
- * that are not computed become zero. */
-static void list_windows(const struct stage *g, int my, int mx, int images, void **pixels)
-{
-    for (int i = 0; i < my * mx; i++) {
-        int y = i / mx, x = i % mx, window = y / 2 * (mx / 2) + x / 2;
-        char *tile = g->window + (size_t)(window * POOL_WINDOW + y % 2 * 2 + x % 2) * TILE;
-        memset(tile + images * LINE, 0, (size_t)(IMAGES - images) * LINE);
-        pixels[i] = tile;
-    }
-}
-
-/* Pools the windows of one line of a tile of my by mx outputs. */
-static void pool_windows(const struct stage *g, const struct position *at, int my, int mx, int line)
-{
-    const struct winograd_job *j = g->j;
-    enum precision p = j->b->base.precision;
-    const struct pool_shape window = {.c = layout_cb(p), .h = 2, .w = 2, .p = 1, .q = 1,
-                                      .window = 2, .stride = 2};
-    const void *pixels[WINOGRAD_MOST * WINOGRAD_MOST / POOL_WINDOW];
-    list_pixels(&j->pool, j->out_lines, line, at->block, tile_begin(&j->tiling.rows, at->row) / 2,
-                tile_begin(&j->tiling.columns, at->column) / 2, my / 2, mx / 2, pixels);
-    for (int i = 0; i < my * mx / POOL_WINDOW; i++) {
-        size_t to = (size_t)((const char *)pixels[i] - (const char *)j->pool.data);
-        j->b->kernels.pointwise.maxpool_forward(
-            &window, 0, 1, g->window + (size_t)(i * POOL_WINDOW) * TILE,
-            (char *)j->pool.data + to, j->argmax ? j->argmax + to / precision_bytes(p) : NULL);
     }
 }
 
@@ -268,22 +203,21 @@ static void transform_output(const struct stage *g, int panel, int lines)
     for (int line = 0; line < lines; line++) {
         int out_line = panel * winograd_panel(precision) + line;
         _Alignas(LINE) char bias[2 * LINE];
-        copy_bias(j, out_line, bias);
+        copy_bias(j->b, &j->maps, out_line, bias);
         for (int i = 0; i < g->chunk.count; i++) {
             const struct position *p = &g->chunk.at[i];
             int my = tile_size(&j->tiling.rows, p->row);
             int mx = tile_size(&j->tiling.columns, p->column);
+            int y = tile_begin(&j->tiling.rows, p->row);
+            int x = tile_begin(&j->tiling.columns, p->column);
             int images = rounded_images(j->n, p->block);
             void *pixels[WINOGRAD_MOST * WINOGRAD_MOST];
-            if (j->pooled)
-                list_windows(g, my, mx, images, pixels);
-            else
-                list_outputs(j, p, out_line, my, mx, pixels);
+            list_outputs(&j->maps, out_line, p->block, y, x, my, mx, g->windows, images, pixels);
             j->b->kernels.winograd.output(my, mx, images,
                                           g->m + (size_t)(i * lines + line) * tile, step, bias,
-                                          j->stream, pixels);
-            if (j->pooled)
-                pool_windows(g, p, my, mx, out_line);
+                                          j->maps.stream, pixels);
+            if (j->maps.pooled)
+                pool_windows(j->b, &j->maps, out_line, p->block, y, x, my, mx, g->windows);
         }
     }
 }
@@ -294,13 +228,13 @@ static void winograd_item(void *ctx, int item, int worker)
     int split = item % j->splits, begin = item / j->splits * j->positions;
     int all = layout_blocks(j->n) * tiling_count(&j->tiling);
     struct stage g = {.j = j, .v = j->workspace + (size_t)worker * j->worker_bytes};
-    g.m = g.v + WINOGRAD_FREQUENCIES * v_step(j->positions, j->in_lines);
-    g.window = g.m + WINOGRAD_FREQUENCIES * m_step(j->b->base.precision, j->positions);
+    g.m = g.v + WINOGRAD_FREQUENCIES * v_step(j->positions, j->maps.in_lines);
+    g.windows = g.m + WINOGRAD_FREQUENCIES * m_step(j->b->base.precision, j->positions);
     chunk_init(&g.chunk, &j->tiling, j->n, begin, min_int(begin + j->positions, all));
     transform_input(&g);
     int end = j->panels * (split + 1) / j->splits;
     for (int panel = j->panels * split / j->splits; panel < end; panel++) {
-        int lines = winograd_panel_lines(j->b->base.precision, j->out.c, panel);
+        int lines = winograd_panel_lines(j->b->base.precision, j->maps.out.c, panel);
         multiply(&g, panel, lines);
         transform_output(&g, panel, lines);
     }
@@ -309,11 +243,9 @@ static void winograd_item(void *ctx, int item, int worker)
 static void run_map(struct winograd_job *j)
 {
     enum precision p = j->b->base.precision;
-    j->in_lines = layout_cblocks(p, j->in.c);
-    j->out_lines = layout_cblocks(p, j->out.c);
-    j->panels = winograd_panels(p, j->out.c);
-    j->positions = chunk_positions(p, j->in_lines);
-    j->worker_bytes = worker_bytes(p, j->positions, j->in_lines);
+    j->panels = winograd_panels(p, j->maps.out.c);
+    j->positions = chunk_positions(p, j->maps.in_lines);
+    j->worker_bytes = worker_bytes(p, j->positions, j->maps.in_lines);
     int all = layout_blocks(j->n) * tiling_count(&j->tiling);
     int chunks = (all + j->positions - 1) / j->positions;
     int wanted = ITEMS_PER_THREAD * j->b->base.threads;
@@ -329,22 +261,9 @@ static void winograd_run(struct cpu_backend *b, const struct conv_work *w)
         conv_winograd_weights(b, w, most);
         return;
     }
-    bool backward = w->pass == CONV_BACKWARD_DATA;
-    struct winograd_job j = {.b = b, .n = w->n, .in = backward ? w->y : w->x,
-                             .out = backward ? w->x : w->y, .pad = backward ? 2 - s->pad : s->pad,
-                             .packed = w->packed, .bias = w->bias, .workspace = w->workspace};
-    if (w->pooled && backward) {
-        j.taken = (struct pooled_map){w->y, w->taken, precision_bytes(b->base.precision),
-                                      layout_cblocks(b->base.precision, s->k)};
-        j.in = (struct map){NULL, s->k, s->p, s->q};
-    } else if (w->pooled) {
-        j.pooled = true;
-        j.pool = w->y;
-        j.argmax = w->argmax;
-        j.out = (struct map){NULL, s->k, s->p, s->q};
-    }
-    j.stream = !j.pooled && cpu_streams(b, w->n, &j.out);
-    tiling_init(&j.tiling, j.out.h, j.out.w, most);
+    struct winograd_job j = {.b = b, .n = w->n, .packed = w->packed, .workspace = w->workspace};
+    winograd_maps_init(&j.maps, b, w);
+    tiling_init(&j.tiling, j.maps.out.h, j.maps.out.w, most);
     run_map(&j);
 }
 

@@ -1,5 +1,6 @@
 /* conv_winograd.h - what the two halves of Winograd's convolution share: conv_winograd.c (packing,
- * forward, backward-data) and conv_winograd_weights.c (backward-weights).
+ * forward, backward-data) and conv_winograd_weights.c (backward-weights), and in part
+ * conv_amx_rows.c.
  *
  * The outputs of a map are cut into tiles of 2 to 4 by 2 to 4 so that none is computed in vain: 7 =
  * 4 + 3, 6 = 4 + 2, 13 = 4 + 3 + 3 + 3, 14 = 4 + 4 + 4 + 2. A dimension is cut into tiles of at
@@ -137,6 +138,41 @@ struct pooled_map {
  * counts. */
 void list_taken(const struct pooled_map *m, int line, int block, int y, int x, int rows,
                 int columns, const void **pixels, struct winograd_taken *taken);
+
+/* conv_winograd_maps.c: what forward and backward-data read and write. */
+struct winograd_maps {
+    struct map in, out;
+    int in_lines, out_lines;    /* of one pixel */
+    int pad;                    /* the first output's input begins so far above and left of it */
+    const void *bias;
+    bool pooled;                /* forward: what is written is the 2x2 max pool of `out`, */
+    struct map pool;            /* here, */
+    uint8_t *argmax;            /* with the positions of the maxima, if not NULL */
+    bool stream;                /* what is written is too large for the caches */
+    struct pooled_map taken;    /* backward-data: what is read instead of `in`, if it has argmax */
+};
+
+void winograd_maps_init(struct winograd_maps *m, const struct cpu_backend *b,
+                        const struct conv_work *w);
+
+/* list_taken or list_pixels of what is read. Returns what the transform needs to know of the pool:
+ * `taken`, or NULL. */
+const struct winograd_taken *list_inputs(const struct winograd_maps *m, int line, int block, int y,
+                                         int x, int rows, int columns, const void **pixels,
+                                         struct winograd_taken *taken);
+
+/* Where the lines of up to 4 x 4 outputs from (y, x) on go: into the map, or, pooled, into
+ * `windows`, tiles of which each four make a window; there the images past `images`, which are not
+ * computed, become zero. */
+void list_outputs(const struct winograd_maps *m, int line, int block, int y, int x, int rows,
+                  int columns, char *windows, int images, void **pixels);
+
+/* Pools the windows that list_outputs has listed. */
+void pool_windows(const struct cpu_backend *b, const struct winograd_maps *m, int line, int block,
+                  int y, int x, int rows, int columns, const char *windows);
+
+/* The line's part of the bias, P [CB], with zeros past its end. */
+void copy_bias(const struct cpu_backend *b, const struct winograd_maps *m, int line, void *padded);
 
 /* conv_winograd_weights.c. */
 size_t conv_winograd_weights_workspace(const struct cpu_backend *b, int n,
