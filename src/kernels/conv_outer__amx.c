@@ -12,75 +12,6 @@
 
 #define INLINE static inline __attribute__((always_inline))
 
-enum { HALF = TILE_REGISTER };
-
-/* Which of the taps of a pixel of dy fall into the map. */
-enum { TAP_0 = 1, TAP_1 = 2, TAP_2 = 4, EVERY_TAP = 7 };
-
-/* Both halves of C of the taps, for one pixel: `a` is x under tap 0. */
-INLINE void outer_pixel(const int taps, const char *a, size_t x_pixel, const char *b)
-{
-    TILE_LOAD(7, b, LINE);
-    if (taps & TAP_0) {
-        TILE_LOAD(6, a, LINE);
-        TILE_DOT(0, 6, 7);
-    }
-    if (taps & TAP_1) {
-        TILE_LOAD(6, a + x_pixel, LINE);
-        TILE_DOT(2, 6, 7);
-    }
-    if (taps & TAP_2) {
-        TILE_LOAD(6, a + 2 * x_pixel, LINE);
-        TILE_DOT(4, 6, 7);
-    }
-    if (taps & TAP_0) {
-        TILE_LOAD(6, a + HALF, LINE);
-        TILE_DOT(1, 6, 7);
-    }
-    if (taps & TAP_1) {
-        TILE_LOAD(6, a + x_pixel + HALF, LINE);
-        TILE_DOT(3, 6, 7);
-    }
-    if (taps & TAP_2) {
-        TILE_LOAD(6, a + 2 * x_pixel + HALF, LINE);
-        TILE_DOT(5, 6, 7);
-    }
-}
-
-static int taps_inside(int column, int width)
-{
-    int taps = 0;
-    for (int s = 0; s < OUTER_TAPS; s++)
-        if (column + s >= 0 && column + s < width)
-            taps |= TAP_0 << s;
-    return taps;
-}
-
-static void outer_pixels(const struct tile_outer *o, const char *x, const char *dy)
-{
-    int q = 0;
-    for (; q < o->pixels && o->column + q < 0; q++)
-        outer_pixel(taps_inside(o->column + q, o->x_width),
-                    x + (ptrdiff_t)(o->column + q) * (ptrdiff_t)o->x_pixel, o->x_pixel,
-                    dy + (size_t)q * o->dy_pixel);
-    int inside = o->x_width - (OUTER_TAPS - 1) - o->column; /* pixels that have every tap */
-    inside = inside < o->pixels ? inside : o->pixels;
-    const char *a = x + (ptrdiff_t)(o->column + q) * (ptrdiff_t)o->x_pixel;
-    const char *b = dy + (size_t)q * o->dy_pixel;
-#pragma GCC unroll 1
-    for (; q < inside; q++, a += o->x_pixel, b += o->dy_pixel)
-        outer_pixel(EVERY_TAP, a, o->x_pixel, b);
-    for (; q < o->pixels; q++, a += o->x_pixel, b += o->dy_pixel)
-        outer_pixel(taps_inside(o->column + q, o->x_width), a, o->x_pixel, b);
-}
-
-/* The sums of the next call lie right behind these, most likely in the third-level cache. */
-INLINE void prefetch(const float *dw)
-{
-    for (int i = 0; i < 2 * OUTER_TAPS * TILE_REGISTER; i += LINE)
-        __builtin_prefetch((const char *)dw + i, 1);
-}
-
 #define LOAD_SUMS(t, p, add)                                                                       \
     do {                                                                                           \
         if (add)                                                                                   \
@@ -99,35 +30,76 @@ static void outer_end(void)
     TILE_RELEASE();
 }
 
+/* One pixel of x, under pixel q of dy for tap 0, under the one before for tap 1, and so on: NEW
+ * takes pixel q of dy, LAST and BEFORE hold those before it. Asks for two lines of the next call's
+ * sums, as long as there are any: all of them at once would hold up the loads of tiles. */
+#define SLIDE(NEW, LAST, BEFORE)                                                                   \
+    do {                                                                                           \
+        if (next < next_end) {                                                                     \
+            __builtin_prefetch(next, 1);                                                           \
+            __builtin_prefetch(next + LINE, 1);                                                    \
+            next += 2 * LINE;                                                                      \
+        }                                                                                          \
+        TILE_LOAD(6, a + q * x_pixel, LINE);                                                       \
+        if (q < pixels) {                                                                          \
+            TILE_LOAD(NEW, dy + q * dy_pixel, LINE);                                               \
+            TILE_DOT(0, 6, NEW);                                                                   \
+        }                                                                                          \
+        if (q >= 1 && q <= pixels)                                                                 \
+            TILE_DOT(1, 6, LAST);                                                                  \
+        if (q >= 2)                                                                                \
+            TILE_DOT(2, 6, BEFORE);                                                                \
+    } while (0)
+
+/* A row of dy and of x. The sums of the next call begin at `next`, most likely past the
+ * second-level cache; returns the first that has not been asked for. */
+INLINE const char *slide(const struct tile_outer *o, const char *x, const char *dy,
+                         const char *next, const char *next_end)
+{
+    ptrdiff_t x_pixel = (ptrdiff_t)o->x_pixel, dy_pixel = (ptrdiff_t)o->dy_pixel;
+    int pixels = o->pixels, past = o->x_width - o->column;
+    int q = o->column < 0 ? -o->column : 0;
+    int end = pixels + OUTER_TAPS - 1 < past ? pixels + OUTER_TAPS - 1 : past;
+    const char *a = x + o->column * x_pixel;
+    if (q >= 1 && q <= pixels)
+        TILE_LOAD(5, dy + (q - 1) * dy_pixel, LINE);
+    if (q >= 2 && q < end)
+        TILE_LOAD(4, dy + (q - 2) * dy_pixel, LINE);
+    for (; q < end; q++) {
+        SLIDE(3, 5, 4);
+        if (++q >= end)
+            break;
+        SLIDE(4, 3, 5);
+        if (++q >= end)
+            break;
+        SLIDE(5, 4, 3);
+    }
+    return next;
+}
+
 static void outer_row(const struct tile_outer *o, float *dw)
 {
-    if (o->add)
-        prefetch(dw + 2 * OUTER_TAPS * REGISTER_REALS);
+    const char *next = (const char *)(dw + OUTER_TAPS * REGISTER_REALS);
+    const char *next_end = o->add ? next + OUTER_TAPS * TILE_REGISTER : next;
     LOAD_SUMS(0, dw, o->add);
     LOAD_SUMS(1, dw + REGISTER_REALS, o->add);
     LOAD_SUMS(2, dw + 2 * REGISTER_REALS, o->add);
-    LOAD_SUMS(3, dw + 3 * REGISTER_REALS, o->add);
-    LOAD_SUMS(4, dw + 4 * REGISTER_REALS, o->add);
-    LOAD_SUMS(5, dw + 5 * REGISTER_REALS, o->add);
     for (int g = 0; g < o->blocks; g++)
         for (int i = 0; i < o->rows; i++)
-            outer_pixels(o, o->x + (size_t)g * o->x_block + (size_t)i * o->x_row,
-                         o->dy + (size_t)g * o->dy_block + (size_t)i * o->dy_row);
+            next = slide(o, o->x + (size_t)g * o->x_block + (size_t)i * o->x_row,
+                         o->dy + (size_t)g * o->dy_block + (size_t)i * o->dy_row, next, next_end);
     TILE_STORE(0, dw, LINE);
     TILE_STORE(1, dw + REGISTER_REALS, LINE);
     TILE_STORE(2, dw + 2 * REGISTER_REALS, LINE);
-    TILE_STORE(3, dw + 3 * REGISTER_REALS, LINE);
-    TILE_STORE(4, dw + 4 * REGISTER_REALS, LINE);
-    TILE_STORE(5, dw + 5 * REGISTER_REALS, LINE);
 }
 
 static void outer_tap(const struct tile_outer *o, float *dw)
 {
-    float *high = dw + o->dw_half;
+    float *c_high = dw + o->dw_c_half, *k_high = dw + o->dw_k_half, *high = c_high + o->dw_k_half;
     LOAD_SUMS(0, dw, o->add);
-    LOAD_SUMS(1, dw + REGISTER_REALS, o->add);
-    LOAD_SUMS(2, high, o->add);
-    LOAD_SUMS(3, high + REGISTER_REALS, o->add);
+    LOAD_SUMS(1, c_high, o->add);
+    LOAD_SUMS(2, k_high, o->add);
+    LOAD_SUMS(3, high, o->add);
     for (int g = 0; g < o->blocks; g++)
         for (int i = 0; i < o->rows; i++) {
             const char *a = o->x + (size_t)g * o->x_block + (size_t)i * o->x_row;
@@ -137,7 +109,7 @@ static void outer_tap(const struct tile_outer *o, float *dw)
                 TILE_LOAD(6, b, LINE);
                 TILE_LOAD(4, a, LINE);
                 TILE_DOT(0, 4, 6);
-                TILE_LOAD(5, a + HALF, LINE);
+                TILE_LOAD(5, a + o->x_half, LINE);
                 TILE_DOT(1, 5, 6);
                 TILE_LOAD(7, b + o->dy_half, LINE);
                 TILE_DOT(2, 4, 7);
@@ -145,39 +117,39 @@ static void outer_tap(const struct tile_outer *o, float *dw)
             }
         }
     TILE_STORE(0, dw, LINE);
-    TILE_STORE(1, dw + REGISTER_REALS, LINE);
-    TILE_STORE(2, high, LINE);
-    TILE_STORE(3, high + REGISTER_REALS, LINE);
+    TILE_STORE(1, c_high, LINE);
+    TILE_STORE(2, k_high, LINE);
+    TILE_STORE(3, high, LINE);
 }
 
-static void transpose(const void *tile, int images, void *out)
+static void transpose(const void *tile, int images, void *out, size_t half)
 {
     assert(images > 0 && images <= IMAGES);
     if (images == IMAGES)
-        tile_transpose(tile, IMAGES, out);
+        tile_transpose(tile, IMAGES, out, half);
     else
-        tile_transpose(tile, images, out);
+        tile_transpose(tile, images, out, half);
 }
 
-static void pair(const void *tile, int images, void *out)
+static void pair(const void *tile, int images, void *out, size_t half)
 {
     assert(images > 0 && images <= IMAGES);
     if (images == IMAGES)
-        tile_pair(tile, IMAGES, out);
+        tile_pair(tile, IMAGES, out, half);
     else
-        tile_pair(tile, images, out);
+        tile_pair(tile, images, out, half);
 }
 
 static void pair_pooled(const void *tile, const uint8_t *argmax, int images, void *out,
-                        size_t pixel, size_t row)
+                        size_t pixel, size_t row, size_t half)
 {
     assert(images > 0 && images <= IMAGES);
     char *const to[] = {(char *)out, (char *)out + pixel, (char *)out + row,
                         (char *)out + row + pixel};
     if (images == IMAGES)
-        tile_pair_pooled(tile, argmax, IMAGES, to);
+        tile_pair_pooled(tile, argmax, IMAGES, to, half);
     else
-        tile_pair_pooled(tile, argmax, images, to);
+        tile_pair_pooled(tile, argmax, images, to, half);
 }
 
 static void add(size_t count, float *sum, const float *more)
@@ -205,26 +177,31 @@ static bool add_lanes(const float *const *lane, int first, int lanes, size_t at,
     return has_left || has_right;
 }
 
-static void unpack(const float *const lane[8], int k, int c, int taps, int line, int half, int c0,
-                   float *dw)
+/* Channel i of half `half` of a line. */
+static int channel_of(bool parity, int half, int i)
 {
-    for (int tap = 0; tap < taps; tap++)
-        for (int first = c0; first < c0 + CHANNELS && first < c; first += TILE_ROWS) {
-            float sum[TILE_ROWS][TILE_ROWS];
-            size_t at = (size_t)(2 * tap + (first > c0)) * REGISTER_REALS;
-            bool any = add_lanes(lane, 0, 8, at, REGISTER_REALS, sum[0]);
-            assert(any);
-            (void)any;
-            int rows = c - first < TILE_ROWS ? c - first : TILE_ROWS;
-            for (int j = 0; j < TILE_ROWS; j++) {
-                int to = line * CHANNELS + tile_pair_channel(half, j);
-                if (to >= k)
-                    continue;
-                float *out = dw + ((size_t)to * (size_t)c + (size_t)first) * (size_t)taps + tap;
-                for (int i = 0; i < rows; i++)
-                    out[(size_t)i * (size_t)taps] = sum[i][j];
+    return parity ? 2 * i + half : half * TILE_ROWS + i;
+}
+
+static void unpack(const float *const lane[8], int k, int c, int taps, int k_half, int c_half,
+                   bool parity, float *dw)
+{
+    int k_first = k_half / 2 * CHANNELS, c_first = c_half / 2 * CHANNELS;
+    for (int tap = 0; tap < taps; tap++) {
+        float sum[TILE_ROWS][TILE_ROWS];
+        bool any = add_lanes(lane, 0, 8, (size_t)tap * REGISTER_REALS, REGISTER_REALS, sum[0]);
+        assert(any);
+        (void)any;
+        for (int j = 0; j < TILE_ROWS; j++) {
+            int to = k_first + (parity ? 2 * j + k_half % 2 : tile_pair_channel(k_half % 2, j));
+            for (int i = 0; i < TILE_ROWS && to < k; i++) {
+                int from = c_first + channel_of(parity, c_half % 2, i);
+                if (from < c)
+                    dw[((size_t)to * (size_t)c + (size_t)from) * (size_t)taps + (size_t)tap] =
+                        sum[i][j];
             }
         }
+    }
 }
 
 void conv_outer_init__amx(struct conv_tile_kernels *k)

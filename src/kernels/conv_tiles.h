@@ -111,8 +111,8 @@ struct tile_outer {
     size_t dy_block, dy_row, dy_pixel;
     int blocks, rows, pixels;
     int x_width, column;    /* outer_row: as in tile_pixels */
-    size_t dy_half;         /* outer_tap: from the low half of a line of dy to the high */
-    size_t dw_half;         /* outer_tap: likewise of dw, in floats */
+    size_t x_half, dy_half; /* outer_tap: from the low half of a line to the high */
+    size_t dw_c_half, dw_k_half; /* outer_tap: likewise of dw, in floats */
     bool add;               /* dw += the sum; otherwise dw = */
 };
 
@@ -143,13 +143,13 @@ struct conv_tile_kernels {
     void (*outer_begin)(void);
     void (*outer_end)(void);
 
-    /* One row of a filter of three columns at stride 1: dw [3 columns][2 halves of C][16 of C]
-     * [16 of K], all in registers, 7 loads for 6 products. dw is aligned to a line; so it is
-     * below. */
+    /* One row of a filter of three columns at stride 1, for half a line of C and of K. dw
+     * [3 columns][16 of C][16 of K] stays in registers, and so do three neighbouring pixels of dy:
+     * 2 loads for 3 products. dw is aligned to a line; so it is below. */
     void (*outer_row)(const struct tile_outer *o, float *dw);
 
-    /* One tap of any filter, at any stride, for both halves of a line of K: dw [2 halves of K at
-     * dw_half][2 halves of C][16][16], 4 loads for 4 products. */
+    /* One tap of any filter, at any stride, for both halves of a line of C and of K: four times
+     * [16][16], 4 loads for 4 products. */
     void (*outer_tap)(const struct tile_outer *o, float *dw);
 
     /* Four pixels of a gradient from the tile of a 2x2 max pool's: each number belongs to the pixel
@@ -157,13 +157,14 @@ struct conv_tile_kernels {
      * out + pixel, and the same behind out + row, bytes. */
     void (*spread)(const void *tile, const uint8_t *argmax, void *out, size_t pixel, size_t row);
 
-    /* The shapes that `outer` wants, of one tile; images past `images` count as zero. */
-    void (*transpose)(const void *tile, int images, void *out); /* 32 channels of 32 images */
-    void (*pair)(const void *tile, int images, void *out);      /* two halves of 16 pairs */
+    /* The shapes that `outer` wants, of one tile: 2 x 16 channels of 32 images, and 2 halves of 16
+     * pairs, `half` bytes apart. Images past `images` count as zero. */
+    void (*transpose)(const void *tile, int images, void *out, size_t half);
+    void (*pair)(const void *tile, int images, void *out, size_t half);
 
     /* The pairs of the four pixels that `spread` would make. */
     void (*pair_pooled)(const void *tile, const uint8_t *argmax, int images, void *out,
-                        size_t pixel, size_t row);
+                        size_t pixel, size_t row, size_t half);
 
     /* Packs half a line of K, channels k0..k0+15, from weights w[k*k_step + c*c_step + tap]; with
      * `reverse` the taps stand in reverse. packed: conv_tiles_half_bytes. */
@@ -173,11 +174,12 @@ struct conv_tile_kernels {
     /* sum += more, count floats, a multiple of 16, both aligned to a line. */
     void (*add)(size_t count, float *sum, const float *more);
 
-    /* dw [k][c][taps], channels k0..k0+15 of half `half` of a line of K and line c0/32 of C, = the
-     * binary tree sum ((0+1)+(2+3))+... of lane[0..7], each [taps][2 halves of C][16][16] in the
-     * order in which `outer` leaves them. Lanes that are NULL are left out; one is not. */
-    void (*unpack)(const float *const lane[8], int k, int c, int taps, int line, int half, int c0,
-                   float *dw);
+    /* dw [k][c][taps] of half a line of K by half a line of C, = the binary tree sum
+     * ((0+1)+(2+3))+... of lane[0..7], each [taps][16 of C][16 of K]. Lanes that are NULL are left
+     * out; one is not. Halves are those that `transpose` and `pair` make; with `parity` they are
+     * the even and the odd channels of a line. */
+    void (*unpack)(const float *const lane[8], int k, int c, int taps, int k_half, int c_half,
+                   bool parity, float *dw);
 };
 
 /* Fills the table; its parts lie in two files. */

@@ -9,17 +9,19 @@
  *          rounded to nearest even, numbers below the normal ones become zero.
  *          line_round_stream: past the caches; others may read it after line_stream_end().
  *
- *      tile_transpose(tile, images, out)      a tile of a map becomes rows of channels
- *          out[c][i] = tile[i][c] for i < images, 0 for the other images; 32 x 32.
+ *      tile_transpose(tile, images, out, half)     a tile of a map becomes rows of channels
+ *          out[c][i] = tile[i][c] for i < images, 0 for the other images; 32 x 32 in two tile
+ *          registers, rows 16 and more `half` bytes from the others.
  *
- *      tile_pair(tile, images, out)           a tile of a map becomes rows of pairs of images
+ *      tile_pair(tile, images, out, half)     a tile of a map becomes rows of pairs of images
  *          out[h][i/2][2j + i%2] = tile[i][tile_pair_channel(h, j)] for i < images, 0 for the
- *          other images; h < 2, j < 16: two tile registers, half of the channels each.
+ *          other images; h < 2, j < 16: two tile registers, half of the channels each, `half` bytes
+ *          apart.
  *
  *      tile_spread(tile, argmax, out)                   a tile becomes four
  *          out[place] = tile where argmax[i][c] == place, and 0 elsewhere; place < 4.
  *
- *      tile_pair_pooled(tile, argmax, images, out)      tile_pair of each of these four
+ *      tile_pair_pooled(tile, argmax, images, out, half)    tile_pair of each of these four
  *
  *      line_weights(w, step, next, even, odd, out)      32 weights become a line of pairs
  *          out[2j] = bf16(w[j*step]) if bit j of `even` is set, out[2j+1] = bf16(w[next + j*step])

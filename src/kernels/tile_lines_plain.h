@@ -31,23 +31,25 @@ static inline void line_round_stream(void *out, const float *low, const float *h
 
 static inline void line_stream_end(void) {}
 
-static inline void tile_transpose(const void *tile, int images, void *out)
+static inline void tile_transpose(const void *tile, int images, void *out, size_t half)
 {
     const uint16_t(*from)[32] = (const uint16_t(*)[32])tile;
-    uint16_t(*to)[32] = out;
-    for (int c = 0; c < 32; c++)
+    for (int c = 0; c < 32; c++) {
+        uint16_t *to = (uint16_t *)(void *)((char *)out + (size_t)(c / 16) * half) + c % 16 * 32;
         for (int i = 0; i < 32; i++)
-            to[c][i] = i < images ? from[i][c] : 0;
+            to[i] = i < images ? from[i][c] : 0;
+    }
 }
 
-static inline void tile_pair(const void *tile, int images, void *out)
+static inline void tile_pair(const void *tile, int images, void *out, size_t half)
 {
     const uint16_t(*from)[32] = (const uint16_t(*)[32])tile;
-    uint16_t(*to)[16][32] = out;
-    for (int h = 0; h < 2; h++)
+    for (int h = 0; h < 2; h++) {
+        uint16_t(*to)[32] = (uint16_t(*)[32])(void *)((char *)out + (size_t)h * half);
         for (int i = 0; i < 32; i++)
             for (int j = 0; j < 16; j++)
-                to[h][i / 2][2 * j + i % 2] = i < images ? from[i][tile_pair_channel(h, j)] : 0;
+                to[i / 2][2 * j + i % 2] = i < images ? from[i][tile_pair_channel(h, j)] : 0;
+    }
 }
 
 static inline void tile_spread(const void *tile, const uint8_t *argmax, char *const out[4])
@@ -61,12 +63,12 @@ static inline void tile_spread(const void *tile, const uint8_t *argmax, char *co
 }
 
 static inline void tile_pair_pooled(const void *tile, const uint8_t *argmax, int images,
-                                    char *const out[4])
+                                    char *const out[4], size_t half)
 {
     _Alignas(LINE) char taken[4][32 * 64];
     tile_spread(tile, argmax, (char *const[]){taken[0], taken[1], taken[2], taken[3]});
     for (int place = 0; place < 4; place++)
-        tile_pair(taken[place], images, out[place]);
+        tile_pair(taken[place], images, out[place], half);
 }
 
 static inline void line_weights(const float *w, size_t step, size_t next, unsigned even,

@@ -52,7 +52,7 @@ TILE_INLINE __m512i tile_parts(const char *tile, int first, int part, int images
 }
 
 /* The channels 8 part .. 8 part + 7: in each 16 bytes 8 x 8 numbers, in three rounds. */
-TILE_INLINE void transpose_part(const char *tile, int part, int images, char *out)
+TILE_INLINE void transpose_part(const char *tile, int part, int images, char *out, size_t half)
 {
     __m512i two[8], four[8];
     TILE_UNROLL for (int i = 0; i < 4; i++) {
@@ -67,25 +67,25 @@ TILE_INLINE void transpose_part(const char *tile, int part, int images, char *ou
         four[at + 2] = _mm512_unpackhi_epi32(two[2 * i], two[2 * i + 1]);
     }
     TILE_UNROLL for (int i = 0; i < 4; i++) {
-        char *row = out + (8 * part + 2 * i) * LINE;
+        char *row = out + (size_t)(part / 2) * half + (8 * (part % 2) + 2 * i) * LINE;
         _mm512_store_si512(row, _mm512_unpacklo_epi64(four[2 * i], four[2 * i + 1]));
         _mm512_store_si512(row + LINE, _mm512_unpackhi_epi64(four[2 * i], four[2 * i + 1]));
     }
 }
 
-TILE_INLINE void tile_transpose(const void *tile, int images, void *out)
+TILE_INLINE void tile_transpose(const void *tile, int images, void *out, size_t half)
 {
     TILE_UNROLL for (int part = 0; part < 4; part++)
-        transpose_part(tile, part, images, out);
+        transpose_part(tile, part, images, out, half);
 }
 
-TILE_INLINE void tile_pair(const void *tile, int images, void *out)
+TILE_INLINE void tile_pair(const void *tile, int images, void *out, size_t half)
 {
     TILE_UNROLL for (int i = 0; i < 16; i++) {
         __m512i a = tile_image(tile, 2 * i, images), b = tile_image(tile, 2 * i + 1, images);
         char *row = (char *)out + i * LINE;
         _mm512_store_si512(row, _mm512_unpacklo_epi16(a, b));
-        _mm512_store_si512(row + 16 * LINE, _mm512_unpackhi_epi16(a, b));
+        _mm512_store_si512(row + half, _mm512_unpackhi_epi16(a, b));
     }
 }
 
@@ -110,7 +110,7 @@ TILE_INLINE void tile_spread(const void *tile, const uint8_t *argmax, char *cons
 }
 
 TILE_INLINE void tile_pair_pooled(const void *tile, const uint8_t *argmax, int images,
-                                  char *const out[4])
+                                  char *const out[4], size_t half)
 {
     for (int i = 0; i < 16; i++) {
         __m512i a = tile_image(tile, 2 * i, images), b = tile_image(tile, 2 * i + 1, images);
@@ -119,7 +119,7 @@ TILE_INLINE void tile_pair_pooled(const void *tile, const uint8_t *argmax, int i
             __m512i first = taken_at(a, at_a, place), second = taken_at(b, at_b, place);
             char *row = out[place] + i * LINE;
             _mm512_store_si512(row, _mm512_unpacklo_epi16(first, second));
-            _mm512_store_si512(row + 16 * LINE, _mm512_unpackhi_epi16(first, second));
+            _mm512_store_si512(row + half, _mm512_unpackhi_epi16(first, second));
         }
     }
 }

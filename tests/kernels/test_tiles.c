@@ -187,8 +187,8 @@ static void check_shapes(const struct conv_tile_kernels *k)
     static _Alignas(64) uint16_t pairs[2][16][32];
     for (int images = 1; images <= 32; images++) {
         random_tile(tile, images, (uint32_t)images);
-        k->transpose(tile, images, turned);
-        k->pair(tile, images, pairs);
+        k->transpose(tile, images, turned, TILE_REGISTER);
+        k->pair(tile, images, pairs, TILE_REGISTER);
         for (int i = 0; i < 32; i++)
             for (int c = 0; c < 32; c++)
                 assert_int_equal(turned[c][i], i < images ? tile[i][c] : 0);

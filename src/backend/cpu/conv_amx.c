@@ -35,13 +35,15 @@ static bool amx_supports(const struct cpu_backend *b, const struct conv_shape *s
     return b->base.precision == PRECISION_BF16 && b->kernels.tiles.begin;
 }
 
-/* Padded channels are multiplied like others; taps outside the map are not. */
+/* Padded channels are multiplied like others, but for half lines of C without any in
+ * backward-weights; taps outside the map are not. */
 static double amx_seconds(const struct cpu_backend *b, int n, const struct conv_shape *s,
                           enum conv_pass pass)
 {
-    double channels = (double)amx_lines(s->c) * amx_lines(s->k) * CHANNELS * CHANNELS;
-    const struct conv_rates *rates = &b->rates;
-    double rate = pass == CONV_BACKWARD_WEIGHTS ? rates->tiles_outer : rates->tiles;
+    bool weights = pass == CONV_BACKWARD_WEIGHTS;
+    int c = weights ? (s->c + TILE_ROWS - 1) / TILE_ROWS * TILE_ROWS : amx_lines(s->c) * CHANNELS;
+    double channels = (double)c * amx_lines(s->k) * CHANNELS;
+    double rate = weights ? b->rates.tiles_outer : b->rates.tiles;
     return layout_blocks(n) * IMAGES * channels * conv_taps_inside(s) / rate;
 }
 
@@ -410,7 +412,7 @@ static size_t amx_workspace(const struct cpu_backend *b, int n, const struct con
                             enum conv_pass pass)
 {
     if (pass == CONV_BACKWARD_WEIGHTS)
-        return amx_weights_workspace(b, n, s);
+        return amx_weights_workspace(b, n, s, &amx_outer);
     if (pass == CONV_FORWARD)
         return padded_bias_bytes(s);
     return s->p % 2 == 0 && s->q % 2 == 0 && amx_pools(b, s, pass)
@@ -421,7 +423,7 @@ static size_t amx_workspace(const struct cpu_backend *b, int n, const struct con
 static void amx_run(struct cpu_backend *b, const struct conv_work *w)
 {
     if (w->pass == CONV_BACKWARD_WEIGHTS)
-        amx_weights(b, w);
+        amx_weights(b, w, &amx_outer);
     else
         gather_map(b, w);
 }
