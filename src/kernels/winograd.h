@@ -131,9 +131,9 @@ struct winograd_kernels {
  * order than those of a map, [0 2 4 ... 30 1 3 ... 31] of each line: they are summed over. */
 struct winograd_row_kernels {
     /* m + 2 lines of V, `step` bytes apart, from those of as many neighbouring pixels. taken as in
-     * winograd_kernels. */
+     * winograd_kernels. Asks for what lies `ahead` bytes behind each line. */
     void (*input)(int m, int images, const void *const *x, const struct winograd_taken *taken,
-                  void *v, size_t step);
+                  ptrdiff_t ahead, void *v, size_t step);
 
     /* m lines of outputs. sums: float [images][32], the next frequency `step` bytes on; bias [32]
      * aligned to a line. stream: past the caches. */
@@ -146,6 +146,17 @@ struct winograd_row_kernels {
      * `reverse` taps are taken in reverse order. */
     void (*pack)(int to, int from, bool reverse, const float *w, size_t to_step, size_t from_step,
                  int to_first, void *u, size_t step);
+
+    /* The transform of m lines of dy, in pairs of images as `outer_row` wants them: the even
+     * channels of point i go to d[i], the odd ones `half` bytes further, 16 pairs each, zero for
+     * images that there are not. taken and ahead as above. */
+    void (*gradient)(int m, int images, const void *const *dy, const struct winograd_taken *taken,
+                     ptrdiff_t ahead, void *const *d, size_t half);
+
+    /* dw[s] = G^T du for `count` floats, a multiple of 16: point i at du + i * du_step, column s of
+     * the filter at dw + s * dw_step, in floats, aligned to a line. */
+    void (*weights_gradient)(int count, const float *du, size_t du_step, float *dw,
+                             size_t dw_step);
 };
 
 void winograd_row_kernels_init__avx512bf16(struct winograd_row_kernels *k);

@@ -12,16 +12,15 @@
 #define NAME(name) name##_row
 #include "kernels/winograd_points_body.h"
 
-enum { AHEAD = 4 /* images */ };
-
 INLINE void input_image(int m, bool masked, const void *const *x,
-                        const struct winograd_taken *taken, size_t at, char *v, size_t step)
+                        const struct winograd_taken *taken, ptrdiff_t ahead, size_t at, char *v,
+                        size_t step)
 {
     vec in[2][WINOGRAD_POINTS], out[2][WINOGRAD_POINTS];
     UNROLL for (int i = 0; i < m + 2; i++) {
         const uint16_t *from = (const uint16_t *)x[i] + at;
         vec line[2];
-        __builtin_prefetch(from + AHEAD * CB, 0, 2);
+        __builtin_prefetch(from + ahead / 2, 0, 2);
         if (masked)
             load_one_taken(from, taken->argmax[i] + at, taken->place[i], line);
         else
@@ -38,29 +37,29 @@ INLINE void input_image(int m, bool masked, const void *const *x,
 }
 
 INLINE void input_images(int m, bool masked, int images, const void *const *x,
-                         const struct winograd_taken *taken, char *v, size_t step)
+                         const struct winograd_taken *taken, ptrdiff_t ahead, char *v, size_t step)
 {
     for (int i = 0; i < images; i++)
-        input_image(m, masked, x, taken, (size_t)(i * CB), v, step);
+        input_image(m, masked, x, taken, ahead, (size_t)(i * CB), v, step);
 }
 
 static void row_input(int m, int images, const void *const *x, const struct winograd_taken *taken,
-                      void *v, size_t step)
+                      ptrdiff_t ahead, void *v, size_t step)
 {
     assert(m >= WINOGRAD_LEAST && m <= WINOGRAD_MOST);
     if (taken) {
         if (m == 4)
-            input_images(4, true, images, x, taken, v, step);
+            input_images(4, true, images, x, taken, ahead, v, step);
         else if (m == 3)
-            input_images(3, true, images, x, taken, v, step);
+            input_images(3, true, images, x, taken, ahead, v, step);
         else
-            input_images(2, true, images, x, taken, v, step);
+            input_images(2, true, images, x, taken, ahead, v, step);
     } else if (m == 4) {
-        input_images(4, false, images, x, NULL, v, step);
+        input_images(4, false, images, x, NULL, ahead, v, step);
     } else if (m == 3) {
-        input_images(3, false, images, x, NULL, v, step);
+        input_images(3, false, images, x, NULL, ahead, v, step);
     } else {
-        input_images(2, false, images, x, NULL, v, step);
+        input_images(2, false, images, x, NULL, ahead, v, step);
     }
 }
 
@@ -110,6 +109,88 @@ static void row_output(int m, int images, const void *sums, size_t step, const f
     }
 }
 
+/* Images `at` and the next, or zeros in its place if it does not count. */
+INLINE void gradient_pair(int m, bool masked, bool both, const void *const *dy,
+                          const struct winograd_taken *taken, ptrdiff_t ahead, size_t at,
+                          void *const *d, size_t to, size_t half)
+{
+    vec in[4][WINOGRAD_MOST], out[4][WINOGRAD_POINTS];
+    UNROLL for (int i = 0; i < m; i++)
+        UNROLL for (int image = 0; image < 2; image++) {
+            const uint16_t *from = (const uint16_t *)dy[i] + at + image * CB;
+            vec line[2] = {v_set(0), v_set(0)};
+            __builtin_prefetch(from + ahead / 2, 0, 2);
+            if (image == 0 || both) {
+                if (masked)
+                    load_one_taken(from, taken->argmax[i] + at + image * CB, taken->place[i], line);
+                else
+                    load_one(from, line);
+            }
+            in[image][i] = line[0];
+            in[2 + image][i] = line[1];
+        }
+    UNROLL for (int part = 0; part < 4; part++)
+        gradient_1d_row(m, in[part], out[part]);
+    UNROLL for (int i = 0; i < m + 2; i++) {
+        char *even = (char *)d[i] + to;
+        _mm512_store_si512(even, interleave(out[0][i], out[1][i]));
+        _mm512_store_si512(even + half, interleave(out[2][i], out[3][i]));
+    }
+}
+
+INLINE void gradient_images(int m, bool masked, int images, const void *const *dy,
+                            const struct winograd_taken *taken, ptrdiff_t ahead, void *const *d,
+                            size_t half)
+{
+    int i = 0;
+    for (; i + 1 < images; i += 2)
+        gradient_pair(m, masked, true, dy, taken, ahead, (size_t)(i * CB), d,
+                      (size_t)(i / 2 * LINE), half);
+    if (i < images) {
+        gradient_pair(m, masked, false, dy, taken, ahead, (size_t)(i * CB), d,
+                      (size_t)(i / 2 * LINE), half);
+        i += 2;
+    }
+    for (; i < IMAGES; i += 2)
+        for (int f = 0; f < m + 2; f++)
+            for (int h = 0; h < 2; h++)
+                memset((char *)d[f] + i / 2 * LINE + (size_t)h * half, 0, LINE);
+}
+
+static void row_gradient(int m, int images, const void *const *dy,
+                         const struct winograd_taken *taken, ptrdiff_t ahead, void *const *d,
+                         size_t half)
+{
+    assert(m >= WINOGRAD_LEAST && m <= WINOGRAD_MOST);
+    if (taken) {
+        if (m == 4)
+            gradient_images(4, true, images, dy, taken, ahead, d, half);
+        else if (m == 3)
+            gradient_images(3, true, images, dy, taken, ahead, d, half);
+        else
+            gradient_images(2, true, images, dy, taken, ahead, d, half);
+    } else if (m == 4) {
+        gradient_images(4, false, images, dy, NULL, ahead, d, half);
+    } else if (m == 3) {
+        gradient_images(3, false, images, dy, NULL, ahead, d, half);
+    } else {
+        gradient_images(2, false, images, dy, NULL, ahead, d, half);
+    }
+}
+
+static void row_weights_gradient(int count, const float *du, size_t du_step, float *dw,
+                                 size_t dw_step)
+{
+    for (int at = 0; at < count; at += VEC) {
+        vec in[WINOGRAD_POINTS], out[3];
+        UNROLL for (int i = 0; i < WINOGRAD_POINTS; i++)
+            in[i] = v_load(du + (size_t)i * du_step + at);
+        weights_gradient_1d_row(in, out);
+        UNROLL for (int s = 0; s < 3; s++)
+            v_store(dw + (size_t)s * dw_step + at, out[s]);
+    }
+}
+
 INLINE void row_points(float (*taps)[CB], int row, int half, vec u[WINOGRAD_POINTS])
 {
     vec w[3];
@@ -147,5 +228,7 @@ void winograd_row_kernels_init__avx512bf16(struct winograd_row_kernels *k)
         .input = row_input,
         .output = row_output,
         .pack = row_pack,
+        .gradient = row_gradient,
+        .weights_gradient = row_weights_gradient,
     };
 }

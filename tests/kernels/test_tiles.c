@@ -183,22 +183,23 @@ static void random_tile(tile_of_bf16 tile, int images, uint32_t seed)
 
 static void check_shapes(const struct conv_tile_kernels *k)
 {
-    static _Alignas(64) tile_of_bf16 tile, turned;
-    static _Alignas(64) uint16_t pairs[2][16][32];
+    enum { APART = 3 }; /* registers from half to half */
+    static _Alignas(64) tile_of_bf16 tile;
+    static _Alignas(64) uint16_t turned[2 * APART][16][32], pairs[2 * APART][16][32];
     for (int images = 1; images <= 32; images++) {
         random_tile(tile, images, (uint32_t)images);
-        k->transpose(tile, images, turned, TILE_REGISTER);
-        k->pair(tile, images, pairs, TILE_REGISTER);
+        k->transpose(tile, images, turned, APART * TILE_REGISTER);
+        k->pair(tile, images, pairs, APART * TILE_REGISTER);
         for (int i = 0; i < 32; i++)
             for (int c = 0; c < 32; c++)
-                assert_int_equal(turned[c][i], i < images ? tile[i][c] : 0);
+                assert_int_equal(turned[c / 16 * APART][c % 16][i], i < images ? tile[i][c] : 0);
         bool seen[32] = {false};
         for (int h = 0; h < 2; h++)
             for (int j = 0; j < 16; j++) {
                 int c = tile_pair_channel(h, j);
                 seen[c] = true;
                 for (int i = 0; i < 32; i++)
-                    assert_int_equal(pairs[h][i / 2][2 * j + i % 2],
+                    assert_int_equal(pairs[h * APART][i / 2][2 * j + i % 2],
                                      i < images ? tile[i][c] : 0);
             }
         for (int c = 0; c < 32; c++)

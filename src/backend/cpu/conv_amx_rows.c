@@ -1,5 +1,5 @@
 /* conv_amx_rows.c - Winograd along rows, with products in tile registers: forward and
- * backward-data; see struct winograd_row_kernels.
+ * backward-data; see struct winograd_row_kernels. Backward-weights is conv_amx_rows_outer.c.
  *
  * Each row of the outputs is cut into tiles of 4, 3 or 2, as in conv_winograd.h. For an item, some
  * rows of some tiles of one block of images and some lines of K:
@@ -82,7 +82,10 @@ static void transform_row(const struct rows_stage *g, int y)
             struct winograd_taken room;
             const struct winograd_taken *taken =
                 list_inputs(&j->maps, line, g->block, y, x, 1, m + 2, pixels, &room);
-            j->b->kernels.rows.input(m, g->images, pixels, taken, v + (size_t)line * TILE, step);
+            int next = j->maps.taken.argmax ? m / 2 : m;
+            ptrdiff_t ahead = lines_ahead(line, 0, j->maps.in_lines, next * j->maps.in_lines);
+            j->b->kernels.rows.input(m, g->images, pixels, taken, ahead, v + (size_t)line * TILE,
+                                     step);
         }
         v += (size_t)(m + 2) * step;
     }
@@ -213,6 +216,10 @@ static struct tile_axis tiles_of(int width)
 
 static void rows_run(struct cpu_backend *b, const struct conv_work *w)
 {
+    if (w->pass == CONV_BACKWARD_WEIGHTS) {
+        amx_weights(b, w, &amx_rows_outer);
+        return;
+    }
     struct rows_job j = {.b = b, .n = w->n, .packed = w->packed, .workspace = w->workspace};
     winograd_maps_init(&j.maps, b, w);
     j.tiles = tiles_of(j.maps.out.w);
@@ -267,7 +274,7 @@ static bool rows_supports(const struct cpu_backend *b, const struct conv_shape *
                           enum conv_pass pass)
 {
     int width = pass == CONV_BACKWARD_DATA ? s->w : s->q;
-    return pass != CONV_BACKWARD_WEIGHTS && b->base.precision == PRECISION_BF16 &&
+    return b->base.precision == PRECISION_BF16 &&
            b->kernels.tiles.begin && b->kernels.rows.input && s->r == 3 && s->s == 3 &&
            s->stride == 1 && s->pad <= 2 && width >= WINOGRAD_LEAST;
 }
@@ -282,12 +289,30 @@ static bool rows_pools(const struct cpu_backend *b, const struct conv_shape *s,
 static size_t rows_workspace(const struct cpu_backend *b, int n, const struct conv_shape *s,
                              enum conv_pass pass)
 {
-    (void)n;
+    if (pass == CONV_BACKWARD_WEIGHTS)
+        return amx_weights_workspace(b, n, s, &amx_rows_outer);
     bool backward = pass == CONV_BACKWARD_DATA;
     int h = backward ? s->h : s->p, w = backward ? s->w : s->q;
     int in_lines = amx_lines(conv_from(s, pass));
     struct rows_cut c = cut_rows(h, tiles_of(w).count, in_lines);
     return (size_t)b->base.threads * worker_bytes(&c, in_lines);
+}
+
+/* Products at their rate, which is higher than that of direct sums, where it includes all else;
+ * transforms, which also turn x and pair dy; and 27 floats for each pair of channels at the end of
+ * a lane. */
+static double weights_seconds(const struct cpu_backend *b, int n, const struct conv_shape *s)
+{
+    static const double FASTER = 1.25, TURNED = 2, PAIRED = 1.4, SUMS = 5;
+    int unused[LANES];
+    double k = amx_lines(s->k), c = amx_lines(s->c), images = layout_blocks(n) * IMAGES;
+    struct tile_axis t = tiles_of(s->q);
+    double points = tiles_points(&t);
+    double products = images * points * conv_row_taps_inside(s) * c * k * CHANNELS * CHANNELS;
+    double lines = images * (TURNED * s->h * (points + s->w) * c +
+                             PAIRED * s->p * (points + s->q) * k);
+    double sums = conv_lanes(n, unused) * 27 * c * k * CHANNELS * CHANNELS * sizeof(float) / LINE;
+    return products / (FASTER * b->rates.tiles_outer) + (lines + SUMS * sums) / b->rates.lines;
 }
 
 /* Products at the rate of tiles, a little less because the sums are shorter, and every line read
@@ -298,6 +323,8 @@ static double rows_seconds(const struct cpu_backend *b, int n, const struct conv
     static const double SHORT_SUMS = 0.82;
     bool backward = pass == CONV_BACKWARD_DATA;
     int h = backward ? s->h : s->p, w = backward ? s->w : s->q;
+    if (pass == CONV_BACKWARD_WEIGHTS)
+        return weights_seconds(b, n, s);
     double to = amx_lines(conv_to(s, pass)), from = amx_lines(conv_from(s, pass));
     struct tile_axis t = tiles_of(w);
     struct rows_cut c = cut_rows(h, t.count, amx_lines(conv_from(s, pass)));

@@ -174,6 +174,13 @@ void pool_windows(const struct cpu_backend *b, const struct winograd_maps *m, in
 /* The line's part of the bias, P [CB], with zeros past its end. */
 void copy_bias(const struct cpu_backend *b, const struct winograd_maps *m, int line, void *padded);
 
+/* In a loop over the lines [first, end) of some pixels: bytes from line `line` to what the next
+ * turn reads; after the last line that is the first one of pixels `next` lines behind. */
+static inline ptrdiff_t lines_ahead(int line, int first, int end, int next)
+{
+    return (ptrdiff_t)(line + 1 < end ? 1 : next - (line - first)) * TILE;
+}
+
 /* conv_winograd_weights.c. */
 size_t conv_winograd_weights_workspace(const struct cpu_backend *b, int n,
                                        const struct conv_shape *s);
