@@ -21,10 +21,12 @@ INLINE void input_image(int m, bool masked, const void *const *x,
         const uint16_t *from = (const uint16_t *)x[i] + at;
         vec line[2];
         __builtin_prefetch(from + ahead / 2, 0, 2);
-        if (masked)
+        if (masked) {
+            __builtin_prefetch(taken->argmax[i] + at + ahead / 2, 0, 2);
             load_one_taken(from, taken->argmax[i] + at, taken->place[i], line);
-        else
+        } else {
             load_one(from, line);
+        }
         in[0][i] = line[0];
         in[1][i] = line[1];
     }
@@ -121,10 +123,13 @@ INLINE void gradient_pair(int m, bool masked, bool both, const void *const *dy,
             vec line[2] = {v_set(0), v_set(0)};
             __builtin_prefetch(from + ahead / 2, 0, 2);
             if (image == 0 || both) {
-                if (masked)
-                    load_one_taken(from, taken->argmax[i] + at + image * CB, taken->place[i], line);
-                else
+                if (masked) {
+                    const uint8_t *argmax = taken->argmax[i] + at + image * CB;
+                    __builtin_prefetch(argmax + ahead / 2, 0, 2);
+                    load_one_taken(from, argmax, taken->place[i], line);
+                } else {
                     load_one(from, line);
+                }
             }
             in[image][i] = line[0];
             in[2 + image][i] = line[1];
