@@ -23,7 +23,7 @@ static const struct conv_rates bf16[TIER_COUNT] = {
     [TIER_AVX2] = {48e9, 30e9, 1e9, 1e9, 3e8, 0, 0},
     [TIER_AVX512] = {53e9, 49e9, 1e9, 1e9, 3e8, 0, 0},
     [TIER_AVX512BF16] = {105e9, 90e9, 110e9, 100e9, 3e8, 0, 0},
-    [TIER_AMX] = {55e9, 50e9, 55e9, 50e9, 7e8, 600e9, 500e9},
+    [TIER_AMX] = {55e9, 50e9, 55e9, 50e9, 3.5e8, 600e9, 500e9},
 };
 
 struct conv_rates conv_builtin_rates(enum tier tier, enum precision precision)
