@@ -143,9 +143,9 @@ struct winograd_row_kernels {
     /* The weights of 32 channels from to_first on: for each of the six points, `step` bytes apart,
      * what conv_tiles.h packs of a filter of 1 x 3, in which the three columns are the rows of w.
      * w[i * to_step + j * from_step + tap] belongs to channel i of `to` and j of `from`; with
-     * `reverse` taps are taken in reverse order. */
+     * `reverse` taps are taken in reverse order. stream: past the caches. */
     void (*pack)(int to, int from, bool reverse, const float *w, size_t to_step, size_t from_step,
-                 int to_first, void *u, size_t step);
+                 int to_first, bool stream, void *u, size_t step);
 
     /* The transform of m lines of dy, in pairs of images as `outer_row` wants them: the even
      * channels of point i go to d[i], the odd ones `half` bytes further, 16 pairs each, zero for

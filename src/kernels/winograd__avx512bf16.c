@@ -145,13 +145,8 @@ INLINE void pack_points(float (*taps)[WINOGRAD_TAPS][CB], bool stream, char *u, 
             char *at = u + p * PAIR_BYTES + part * LINE;
             weights_points(taps[pair_channel(p, 0)], part * VEC, first);
             weights_points(taps[pair_channel(p, 1)], part * VEC, second);
-            for (int f = 0; f < WINOGRAD_FREQUENCIES; f++) {
-                __m512i line = interleave(first[f], second[f]);
-                if (stream)
-                    _mm512_stream_si512((__m512i *)(void *)(at + (size_t)f * step), line);
-                else
-                    _mm512_store_si512(at + (size_t)f * step, line);
-            }
+            for (int f = 0; f < WINOGRAD_FREQUENCIES; f++)
+                store_pairs(at + (size_t)f * step, interleave(first[f], second[f]), stream);
         }
 }
 

@@ -205,7 +205,7 @@ INLINE void row_points(float (*taps)[CB], int row, int half, vec u[WINOGRAD_POIN
 }
 
 static void row_pack(int to, int from, bool reverse, const float *w, size_t to_step,
-                     size_t from_step, int to_first, void *u, size_t step)
+                     size_t from_step, int to_first, bool stream, void *u, size_t step)
 {
     _Alignas(LINE) float taps[CB][WINOGRAD_TAPS][CB];
     int lines = (from + CB - 1) / CB;
@@ -221,10 +221,12 @@ static void row_pack(int to, int from, bool reverse, const float *w, size_t to_s
                     row_points(taps[pair_channel(p, 0)], row, half, first);
                     row_points(taps[pair_channel(p, 1)], row, half, second);
                     UNROLL for (int f = 0; f < WINOGRAD_POINTS; f++)
-                        _mm512_store_si512(at + (size_t)f * step, interleave(first[f], second[f]));
+                        store_pairs(at + (size_t)f * step, interleave(first[f], second[f]), stream);
                 }
             }
     }
+    if (stream)
+        v_stream_end();
 }
 
 void winograd_row_kernels_init__avx512bf16(struct winograd_row_kernels *k)

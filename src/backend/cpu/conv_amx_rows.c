@@ -22,6 +22,7 @@ enum {
     SUM_STEP = ROW_PIXELS * SUM_TILE + LINE, /* from point to point; a line more, lest they all
                                                 fall into the same sets of the caches */
     WINDOWS_BYTES = WINOGRAD_MOST * ROW_PIXELS * TILE,
+    PACK_STREAM_BYTES = 4 << 20, /* weights of this size leave the second-level caches anyway */
     ITEMS_PER_THREAD = 2    /* at least, where the work can be cut so */
 };
 
@@ -258,6 +259,7 @@ static void pack_line(void *ctx, int line, int worker)
     size_t step = u_point_bytes(amx_lines(conv_from(s, j->pass)));
     j->b->kernels.rows.pack(conv_to(s, j->pass), conv_from(s, j->pass), backward, j->weights,
                             backward ? by_c : by_k, backward ? by_k : by_c, line * CHANNELS,
+                            rows_packed_bytes(j->b, s, j->pass) >= PACK_STREAM_BYTES,
                             j->packed + (size_t)(line * WINOGRAD_POINTS) * step, step);
 }
 
