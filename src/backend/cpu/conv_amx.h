@@ -15,6 +15,12 @@ static inline int amx_lines(int channels)
     return layout_cblocks(PRECISION_BF16, channels);
 }
 
+/* Into how many parts of at most `each` they are cut. */
+static inline int parts_of(int count, int each)
+{
+    return (count + each - 1) / each;
+}
+
 /* How backward-weights is cut into items: lines of a part of the gradient, and the lanes that an
  * item adds up, a power of two. */
 struct amx_cut {
@@ -34,10 +40,10 @@ struct amx_part {
     char *room;
 };
 
-/* A way to sum up a part of a lane. Channel i of half h of a line is not 16 h + i; see `unpack` in
+/* A way to sum up a part of a lane. Which channels make half a line says `unpack` in
  * conv_tiles.h. */
 struct amx_way {
-    bool parity;
+    bool parity;                /* the halves are the even and the odd channels */
 
     /* Bytes of room that a worker wants. */
     size_t (*room)(int n, const struct conv_shape *s, struct amx_cut cut);

@@ -179,11 +179,6 @@ static void rows_item(void *ctx, int item, int worker)
     j->b->kernels.tiles.end(cpu_scratch(j->b, worker));
 }
 
-static int parts_of(int count, int each)
-{
-    return (count + each - 1) / each;
-}
-
 /* As many tiles with all their rows as fit; or one, and rows in fours, at least four. */
 static struct rows_cut cut_rows(int h, int tiles, int in_lines)
 {

@@ -30,11 +30,6 @@ struct extent {
     int tiles, rows, blocks;
 };
 
-static int parts_of(int count, int each)
-{
-    return (count + each - 1) / each;
-}
-
 static struct tile_axis tiles_of(const struct conv_shape *s)
 {
     struct tiling t;

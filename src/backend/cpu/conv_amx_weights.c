@@ -22,11 +22,6 @@ struct weights_job {
     float *dw;
 };
 
-static int parts_of(int lines, int of_part)
-{
-    return (lines + of_part - 1) / of_part;
-}
-
 /* The cut that takes the least time, when threads wait for each other for a part of an item. The
  * result of the pass does not depend on it. */
 static struct amx_cut choose_cut(const struct cpu_backend *b, int n, const struct conv_shape *s,
