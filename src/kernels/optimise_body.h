@@ -1,11 +1,9 @@
 /* optimise_body.h - the body of optimise.c for one type: REAL the type, NAME(x) x's name. */
 
-static void NAME(sgd)(size_t count, const struct sgd_step *s, void *vw, const void *vg, void *vm)
+static void NAME(sgd_stretch)(size_t count, const struct sgd_step *s, REAL *restrict w,
+                              const REAL *restrict g, REAL *restrict m)
 {
     REAL lr = (REAL)s->lr, decay = (REAL)s->weight_decay, mu = (REAL)s->momentum;
-    REAL *restrict w = vw, *restrict m = vm;
-    const REAL *restrict g = vg;
-    assert(m || s->momentum == 0);
     if (s->momentum == 0) {
         for (size_t i = 0; i < count; i++)
             w[i] -= lr * (g[i] + decay * w[i]);
@@ -22,6 +20,25 @@ static void NAME(sgd)(size_t count, const struct sgd_step *s, void *vw, const vo
     for (size_t i = 0; i < count; i++) {
         m[i] = mu * m[i] + (g[i] + decay * w[i]);
         w[i] -= lr * m[i];
+    }
+}
+
+/* Stretches, so that each can ask for what is 2 KB further. */
+static void NAME(sgd)(size_t count, const struct sgd_step *s, void *vw, const void *vg, void *vm)
+{
+    enum { STRETCH = 64, AHEAD = 2048 / sizeof(REAL), LINE = 64 / sizeof(REAL) };
+    REAL *w = vw, *m = vm;
+    const REAL *g = vg;
+    assert(m || s->momentum == 0);
+    for (size_t at = 0; at < count; at += STRETCH) {
+        for (size_t i = at + AHEAD; i < at + AHEAD + STRETCH; i += LINE) {
+            __builtin_prefetch(w + i);
+            __builtin_prefetch(g + i);
+            if (m)
+                __builtin_prefetch(m + i);
+        }
+        NAME(sgd_stretch)(count - at < STRETCH ? count - at : STRETCH, s, w + at, g + at,
+                          m ? m + at : NULL);
     }
 }
 
@@ -43,13 +60,20 @@ static void NAME(multiply)(size_t count, double factor, void *vx)
 static size_t NAME(first_nonfinite)(size_t count, const void *vx)
 {
     const REAL *x = vx;
-    enum { STRETCH = 1024 }; /* long enough to be looked at without a branch per element */
+    /* A stretch is looked at without a branch per element, in sums that do not wait for another. */
+    enum { SUMS = 32, STRETCH = 1024 };
     for (size_t start = 0; start < count; start += STRETCH) {
-        size_t end = count - start < STRETCH ? count : start + STRETCH;
-        REAL sum = 0; /* x - x is 0 for a finite x and NaN for others */
-        for (size_t i = start; i < end; i++)
-            sum += x[i] - x[i];
-        for (size_t i = start; sum != 0 && i < end; i++)
+        size_t length = count - start < STRETCH ? count - start : STRETCH;
+        size_t whole = length / SUMS * SUMS;
+        REAL sums[SUMS] = {0}, sum = 0; /* x - x is 0 for a finite x and NaN for others */
+        for (size_t i = 0; i < whole; i += SUMS)
+            for (size_t j = 0; j < SUMS; j++)
+                sums[j] += x[start + i + j] - x[start + i + j];
+        for (size_t j = 0; j < SUMS; j++)
+            sum += sums[j];
+        for (size_t i = whole; i < length; i++)
+            sum += x[start + i] - x[start + i];
+        for (size_t i = start; sum != 0 && i < start + length; i++)
             if (!isfinite(x[i]))
                 return i;
     }
