@@ -26,12 +26,12 @@ static void NAME(sgd_stretch)(size_t count, const struct sgd_step *s, REAL *rest
 /* Stretches, so that each can ask for what is 2 KB further. */
 static void NAME(sgd)(size_t count, const struct sgd_step *s, void *vw, const void *vg, void *vm)
 {
-    enum { STRETCH = 64, AHEAD = 2048 / sizeof(REAL), LINE = 64 / sizeof(REAL) };
+    enum { STRETCH = 64, AHEAD = 2048 / sizeof(REAL), EACH = 64 / sizeof(REAL) };
     REAL *w = vw, *m = vm;
     const REAL *g = vg;
     assert(m || s->momentum == 0);
     for (size_t at = 0; at < count; at += STRETCH) {
-        for (size_t i = at + AHEAD; i < at + AHEAD + STRETCH; i += LINE) {
+        for (size_t i = at + AHEAD; i < at + AHEAD + STRETCH; i += EACH) {
             __builtin_prefetch(w + i);
             __builtin_prefetch(g + i);
             if (m)

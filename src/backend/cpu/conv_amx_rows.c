@@ -10,14 +10,17 @@
  *         outputs    M -> map, or its 2x2 max pool
  *
  * Backward-data is forward from dy with the taps in reverse. Items are cut so that V stays in the
- * second-level cache while the lines of K go by: rather between tiles, where nothing is
- * transformed twice, than between rows, whose next two belong to V as well.
+ * second-level cache, beside the weights U, while the lines of K go by: rather between tiles, where
+ * nothing is transformed twice, than between rows, whose next two belong to V as well. Where U is
+ * too large to stay, each item reads all of it from further away, so items are larger.
  */
 #include "backend/cpu/conv_amx.h"
 #include "backend/cpu/conv_winograd.h"
 
 enum {
-    V_BYTES = 3 << 19,      /* of an item, at most, unless one tile of four rows has more */
+    V_BYTES = 1 << 19,      /* of an item, at most, unless one tile of some rows has more */
+    V_MOST = 1 << 20,       /* likewise, where U does not stay */
+    U_STAYS = 1 << 20,      /* bytes of U, at most */
     SUM_TILE = 2 * TILE,    /* float [32 images][32 channels] */
     SUM_STEP = ROW_PIXELS * SUM_TILE + LINE, /* from point to point; a line more, lest they all
                                                 fall into the same sets of the caches */
@@ -26,9 +29,9 @@ enum {
     ITEMS_PER_THREAD = 2    /* at least, where the work can be cut so */
 };
 
-/* The tiles and rows of an item, at most; and into how many a block is cut by them. */
+/* The tiles, rows and rows of V of an item, at most; and into how many a block is cut by them. */
 struct rows_cut {
-    int tiles, rows;
+    int tiles, rows, v_rows;
     int tile_parts, row_parts;
 };
 
@@ -69,6 +72,12 @@ static size_t v_row_bytes(int tiles, int in_lines)
 static size_t u_point_bytes(int in_lines)
 {
     return 2 * conv_tiles_half_bytes(in_lines, 1, ROW_TAPS);
+}
+
+static size_t u_bytes(const struct conv_shape *s, enum conv_pass pass)
+{
+    return (size_t)(amx_lines(conv_to(s, pass)) * WINOGRAD_POINTS) *
+           u_point_bytes(amx_lines(conv_from(s, pass)));
 }
 
 static void transform_row(const struct rows_stage *g, int y)
@@ -149,7 +158,7 @@ static struct rows_stage stage_of(const struct rows_job *j, int item, int worker
     g.line_end = m->out_lines * (line_part + 1) / j->line_parts;
     g.v_begin = g.y_begin < m->pad ? 0 : min_int(g.y_begin - m->pad, m->in.h);
     g.v_end = min_int(g.y_end + 2 - m->pad, m->in.h);
-    g.m = g.v + (size_t)(c->rows + 2) * v_row_bytes(c->tiles, m->in_lines);
+    g.m = g.v + (size_t)c->v_rows * v_row_bytes(c->tiles, m->in_lines);
     g.windows = g.m + WINOGRAD_POINTS * SUM_STEP;
     return g;
 }
@@ -179,35 +188,49 @@ static void rows_item(void *ctx, int item, int worker)
     j->b->kernels.tiles.end(cpu_scratch(j->b, worker));
 }
 
-/* As many tiles with all their rows as fit; or one, and rows in fours, at least four. */
-static struct rows_cut cut_rows(int h, int tiles, int in_lines)
-{
-    size_t fit = V_BYTES / v_row_bytes(1, in_lines); /* rows of a tile */
-    struct rows_cut c = {.tiles = 1, .rows = h, .tile_parts = tiles, .row_parts = 1};
-    if (fit >= (size_t)h + 2) {
-        c.tile_parts = parts_of(tiles, (int)(fit / ((size_t)h + 2)));
-        c.tiles = parts_of(tiles, c.tile_parts);
-        return c;
-    }
-    int most = fit < 2 + 2 * ROW_PIXELS ? 1 : (int)(fit - 2) / ROW_PIXELS;
-    int fours = parts_of(h, ROW_PIXELS);
-    c.rows = parts_of(fours, parts_of(fours, most)) * ROW_PIXELS;
-    c.row_parts = parts_of(h, c.rows);
-    return c;
-}
-
-static size_t worker_bytes(const struct rows_cut *c, int in_lines)
-{
-    return (size_t)(c->rows + 2) * v_row_bytes(c->tiles, in_lines) + WINOGRAD_POINTS * SUM_STEP +
-           WINDOWS_BYTES;
-}
-
 /* The tiles of a row of the outputs of a pass. */
 static struct tile_axis tiles_of(int width)
 {
     struct tiling t;
     tiling_init(&t, width, width, WINOGRAD_MOST);
     return t.columns;
+}
+
+/* The rows of the input that `rows` rows of outputs reach, at most. */
+static int rows_reached(int rows, int in_h)
+{
+    return min_int(rows + ROW_TAPS - 1, in_h);
+}
+
+/* As many tiles with all their rows as fit; or one, and rows in fours: as many as fit, or eight if
+ * they are not too many, lest two of six are transformed twice. */
+static struct rows_cut cut_rows(const struct conv_shape *s, enum conv_pass pass)
+{
+    bool backward = pass == CONV_BACKWARD_DATA;
+    int h = backward ? s->h : s->p, in_h = backward ? s->p : s->h;
+    int tiles = tiles_of(backward ? s->w : s->q).count;
+    size_t u = u_bytes(s, pass), row = v_row_bytes(1, amx_lines(conv_from(s, pass)));
+    int fit = (int)((u > U_STAYS ? V_MOST : V_BYTES) / row), most = (int)(V_MOST / row);
+    struct rows_cut c = {.tiles = 1, .rows = h, .v_rows = rows_reached(h, in_h),
+                         .tile_parts = tiles, .row_parts = 1};
+    if (fit >= c.v_rows) {
+        c.tile_parts = parts_of(tiles, fit / c.v_rows);
+        c.tiles = parts_of(tiles, c.tile_parts);
+        return c;
+    }
+    int least = rows_reached(2 * ROW_PIXELS, in_h) <= most ? 2 : 1; /* fours */
+    int each = (fit - ROW_TAPS + 1) / ROW_PIXELS, fours = parts_of(h, ROW_PIXELS);
+    each = each < least ? least : each;
+    c.rows = parts_of(fours, parts_of(fours, each)) * ROW_PIXELS;
+    c.v_rows = rows_reached(c.rows, in_h);
+    c.row_parts = parts_of(h, c.rows);
+    return c;
+}
+
+static size_t worker_bytes(const struct rows_cut *c, int in_lines)
+{
+    return (size_t)c->v_rows * v_row_bytes(c->tiles, in_lines) + WINOGRAD_POINTS * SUM_STEP +
+           WINDOWS_BYTES;
 }
 
 static void rows_run(struct cpu_backend *b, const struct conv_work *w)
@@ -219,7 +242,7 @@ static void rows_run(struct cpu_backend *b, const struct conv_work *w)
     struct rows_job j = {.b = b, .n = w->n, .packed = w->packed, .workspace = w->workspace};
     winograd_maps_init(&j.maps, b, w);
     j.tiles = tiles_of(j.maps.out.w);
-    j.cut = cut_rows(j.maps.out.h, j.tiles.count, j.maps.in_lines);
+    j.cut = cut_rows(w->shape, w->pass);
     j.worker_bytes = worker_bytes(&j.cut, j.maps.in_lines);
     int items = layout_blocks(w->n) * j.cut.tile_parts * j.cut.row_parts;
     j.line_parts = min_int(parts_of(ITEMS_PER_THREAD * b->base.threads, items), j.maps.out_lines);
@@ -240,8 +263,7 @@ static size_t rows_packed_bytes(const struct cpu_backend *b, const struct conv_s
                                 enum conv_pass pass)
 {
     (void)b;
-    return (size_t)(amx_lines(conv_to(s, pass)) * WINOGRAD_POINTS) *
-           u_point_bytes(amx_lines(conv_from(s, pass)));
+    return u_bytes(s, pass);
 }
 
 static void pack_line(void *ctx, int line, int worker)
@@ -254,7 +276,7 @@ static void pack_line(void *ctx, int line, int worker)
     size_t step = u_point_bytes(amx_lines(conv_from(s, j->pass)));
     j->b->kernels.rows.pack(conv_to(s, j->pass), conv_from(s, j->pass), backward, j->weights,
                             backward ? by_c : by_k, backward ? by_k : by_c, line * CHANNELS,
-                            rows_packed_bytes(j->b, s, j->pass) >= PACK_STREAM_BYTES,
+                            u_bytes(s, j->pass) >= PACK_STREAM_BYTES,
                             j->packed + (size_t)(line * WINOGRAD_POINTS) * step, step);
 }
 
@@ -288,11 +310,8 @@ static size_t rows_workspace(const struct cpu_backend *b, int n, const struct co
 {
     if (pass == CONV_BACKWARD_WEIGHTS)
         return amx_weights_workspace(b, n, s, &amx_rows_outer);
-    bool backward = pass == CONV_BACKWARD_DATA;
-    int h = backward ? s->h : s->p, w = backward ? s->w : s->q;
-    int in_lines = amx_lines(conv_from(s, pass));
-    struct rows_cut c = cut_rows(h, tiles_of(w).count, in_lines);
-    return (size_t)b->base.threads * worker_bytes(&c, in_lines);
+    struct rows_cut c = cut_rows(s, pass);
+    return (size_t)b->base.threads * worker_bytes(&c, amx_lines(conv_from(s, pass)));
 }
 
 /* Products at their rate, which is higher than that of direct sums, where it includes all else;
@@ -324,7 +343,7 @@ static double rows_seconds(const struct cpu_backend *b, int n, const struct conv
         return weights_seconds(b, n, s);
     double to = amx_lines(conv_to(s, pass)), from = amx_lines(conv_from(s, pass));
     struct tile_axis t = tiles_of(w);
-    struct rows_cut c = cut_rows(h, t.count, amx_lines(conv_from(s, pass)));
+    struct rows_cut c = cut_rows(s, pass);
     double points = tiles_points(&t), images = layout_blocks(n) * IMAGES;
     double products = points * conv_row_taps_inside(s) * from * to * CHANNELS * CHANNELS;
     double lines = (h + 2 * (c.row_parts - 1)) * (points + w) * from + h * (2 * points + w) * to;
