@@ -195,6 +195,13 @@ struct backend_ops {
     void (*act_backward)(struct backend *b, int n, enum activation act, double param,
                          const struct map *x, const struct map *dy, const struct map *dx);
 
+    /* An activation behind a convolution that only its bias trains of, going back: dbias[c] = what
+     * conv_backward_weights makes of act_backward's dx, bit for bit; dx itself never exists. */
+    size_t (*act_bias_workspace)(struct backend *b, int n, const struct map *dy);
+    void (*act_backward_bias)(struct backend *b, int n, enum activation act, double param,
+                              const struct map *x, const struct map *dy, void *dbias,
+                              void *workspace);
+
     /* Pooling. argmax: bytes, layout_bytes / sizeof A of y; NULL in evaluation. */
     void (*maxpool_forward)(struct backend *b, int n, const struct pool_shape *s,
                             const struct map *x, const struct map *y, uint8_t *argmax);

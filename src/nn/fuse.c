@@ -65,6 +65,24 @@ void pass_fuse_activation(struct program *p)
     program_compact(p);
 }
 
+/* act-backward: (u, dy) -> du, conv-backward-weights: (x, du) -> dbias
+ *                                       become  act-backward with bias: (u, dy) -> dbias */
+void pass_fuse_bias(struct program *p)
+{
+    for (int i = p->loss; i < p->step_count; i++) {
+        struct step *act = &p->steps[i], *conv = NULL;
+        if (act->op != &op_act_backward || program_readers(p, act->writes[0], &conv) != 1 ||
+            conv->op != &op_conv_backward_weights || conv->gradients[1] < 0 ||
+            !p->graph->tensors[conv->gradients[0]].frozen)
+            continue;
+        act->op = &op_act_backward_bias;
+        act->gradients[1] = conv->gradients[1];
+        act->writes[0] = conv->writes[0]; /* the workspace */
+        conv->op = NULL;
+    }
+    program_compact(p);
+}
+
 /* Whether the pool takes windows of 2x2 without gaps from all of h x w outputs. */
 static bool halves(const struct step *pool, int h, int w)
 {

@@ -201,6 +201,7 @@ void program_init(struct program *p, struct arena *a, const struct graph *g, str
     pass_trim(p);
     pass_fuse_activation(p);
     pass_fuse_norm_pool(p);
+    pass_fuse_bias(p);
     pass_choose_convolutions(p);
     pass_fuse_pool(p);
     program_place(p, a);

@@ -305,9 +305,29 @@ static void act_backward_run(const struct run *r, const struct step *s)
                             read_map(r, s, 1), write_map(r, s, 0));
 }
 
+/* What of a convolution in front of it is left to be done: the gradient of its bias. */
+static void act_bias_run(const struct run *r, const struct step *s)
+{
+    void *dbias = gradient(r, s->gradients[1]);
+    if (dbias)
+        ops_of(r)->act_backward_bias(r->model->backend, r->n, s->act.act, s->act.param,
+                                     read_map(r, s, 0), read_map(r, s, 1), dbias,
+                                     write_map(r, s, 0)->data);
+}
+
+static void act_bias_measure(struct program *p, struct step *s)
+{
+    const struct shape *shape = &p->values[s->reads[1]].shape;
+    const struct map dy = {NULL, shape->c, shape->h, shape->w};
+    p->values[s->writes[0]].bytes =
+        p->backend->ops->act_bias_workspace(p->backend, p->batch, &dy);
+}
+
 const struct operation op_act = {.phase = "activation", .in_place = 1, .run = act_run};
 const struct operation op_act_backward = {
     .phase = "activation-backward", .in_place = 1u << 1, .run = act_backward_run};
+const struct operation op_act_backward_bias = {
+    .phase = "activation+bias-backward", .run = act_bias_run, .measure = act_bias_measure};
 
 /* Pooling: maxpool writes the map and, in training, the positions of the maxima. */
 

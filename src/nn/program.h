@@ -120,6 +120,9 @@ void pass_drop_unneeded(struct program *p, struct arena *a);
 
 /* A batch norm read only by an activation applies it itself. */
 void pass_fuse_activation(struct program *p);
+/* An activation behind a convolution that only its bias trains of, and that passes no gradient on,
+ * goes back to the bias at once. */
+void pass_fuse_bias(struct program *p);
 /* A batch norm that only a 2x2 max pool reads pools its outputs itself, and goes back from the
  * pool's gradient. (After activations are fused.) */
 void pass_fuse_norm_pool(struct program *p);
@@ -184,7 +187,7 @@ void lower_conv_backward(struct lowering *l, int node, const struct conv_shape *
 extern const struct operation op_input, op_loss, op_conv_pack, op_conv, op_conv_backward_data,
     op_conv_backward_weights, op_conv_pool, op_conv_pool_backward_data,
     op_conv_pool_backward_weights, op_norm_statistics, op_norm_running, op_norm, op_norm_backward,
-    op_norm_pool, op_norm_pool_backward, op_act, op_act_backward, op_maxpool, op_maxpool_backward,
-    op_avgpool, op_avgpool_backward, op_add, op_concat, op_split, op_scale;
+    op_norm_pool, op_norm_pool_backward, op_act, op_act_backward, op_act_backward_bias, op_maxpool,
+    op_maxpool_backward, op_avgpool, op_avgpool_backward, op_add, op_concat, op_split, op_scale;
 
 #endif

@@ -338,6 +338,37 @@ static void test_plan__fusing_a_pool_changes_no_bit(void **state)
         }
 }
 
+/* And an activation and the gradient of the bias of a convolution whose weights are frozen, with
+ * channels that fill one line and that do not. */
+static void test_plan__fusing_a_bias_changes_no_bit(void **state)
+{
+    (void)state;
+    enum { N = 37 };
+    static const char *const fused[] = {
+        "a conv 2x2 24 init=whiten bias=yes\ng gelu\nc conv 1x1 4\nl linear classes\n",
+        "a conv 3x3 54 init=whiten bias=yes\ng silu\nc conv 1x1 4\nl linear classes\n"};
+    static const char *const apart[] = {
+        "a conv 2x2 24 init=whiten bias=yes\no scale 1\ng gelu\nc conv 1x1 4\n"
+        "l linear classes\n",
+        "a conv 3x3 54 init=whiten bias=yes\no scale 1\ng silu\nc conv 1x1 4\n"
+        "l linear classes\n"};
+    for (enum tier tier = TIER_REF; tier < TIER_COUNT; tier++)
+        for (enum precision p = PRECISION_FP32; p <= PRECISION_BF16; p++)
+            for (int i = 0; i < 2 && tier_available(tier); i++) {
+                struct net a, b;
+                net_open(&a, fused[i], 12, N, p, tier, 3);
+                net_open(&b, apart[i], 12, N, p, tier, 3);
+                assert_int_equal(steps_of(&a, "g", "activation+bias-backward"), 1);
+                assert_int_equal(steps_of(&a, "a", "backward-weights"), 0);
+                assert_int_equal(steps_of(&b, "g", "activation-backward"), 1);
+                assert_int_equal(steps_of(&b, "a", "backward-weights"), 1);
+                assert_true(net_step(&a, N, 2) == net_step(&b, N, 2));
+                expect_same_gradients(&a, &b, NULL);
+                net_close(&a);
+                net_close(&b);
+            }
+}
+
 /* And a batch norm, its activation and its pool. */
 static void test_plan__fusing_a_norm_and_a_pool_changes_no_bit(void **state)
 {
@@ -390,7 +421,7 @@ static void test_plan__skips_what_nobody_needs(void **state)
     assert_int_equal(steps_needed(&b), plan_step_count(b.plan));
     b.model.trainable[bias] = false;
     net_step(&b, 40, 1);
-    assert_int_equal(steps_needed(&b), plan_step_count(b.plan) - 3);
+    assert_int_equal(steps_needed(&b), plan_step_count(b.plan) - 2);
     expect_same_gradients(&a, &b, NULL);
     double *untouched = net_gradient(&b, bias), *made = net_gradient(&a, bias);
     double sum = 0;
@@ -429,7 +460,7 @@ static void test_plan__knows_which_steps_are_needed(void **state)
             counts[frozen] += running[i];
     }
     assert_int_equal(counts[0], p.step_count);
-    assert_int_equal(counts[0] - counts[1], 3); /* whitening's weights, gelu, conv1's data */
+    assert_int_equal(counts[0] - counts[1], 2); /* gelu with whitening's bias, conv1's data */
     /* The image's gradient is never computed, nor that of the frozen whitening weights alone. */
     assert_int_equal(steps_of(&net, "whiten", "backward-data"), 0);
     assert_int_equal(steps_of(&net, "layers.1.conv1", "backward-data"), 1);
@@ -633,6 +664,7 @@ int main(void)
         cmocka_unit_test(test_plan__trimmed_rows_are_computed_in_no_pass),
         cmocka_unit_test(test_plan__fusing_an_activation_changes_no_bit),
         cmocka_unit_test(test_plan__fusing_a_pool_changes_no_bit),
+        cmocka_unit_test(test_plan__fusing_a_bias_changes_no_bit),
         cmocka_unit_test(test_plan__fusing_a_norm_and_a_pool_changes_no_bit),
         cmocka_unit_test(test_plan__skips_what_nobody_needs),
         cmocka_unit_test(test_plan__knows_which_steps_are_needed),

@@ -1,10 +1,8 @@
 /* conv.c - convolution on the CPU: the operations, and which algorithm does which pass.
- * See conv_algorithm.h. Adding the bias is the algorithm's; its gradient is the same for all and
- * summed here. */
+ * See conv_algorithm.h. Adding the bias is the algorithm's; its gradient is conv_bias.c's. */
 #include "backend/cpu/conv.h"
 
 #include <assert.h>
-#include <string.h>
 
 const struct conv_algorithm *const conv_algorithms[] = {
     &conv_direct, &conv_winograd4, &conv_winograd3, &conv_winograd2, &conv_amx,
@@ -178,76 +176,13 @@ static void conv_pack(struct backend *b, const struct conv_shape *s, const void 
                    (char *)packed + packed_bytes(b, s, CONV_FORWARD));
 }
 
-/* The gradient of the bias. */
-
-struct bias_job {
-    struct cpu_backend *b;
-    int n;
-    const struct map *dy;
-    int k_lines;                /* of one pixel of dy */
-    int lanes[LANES];           /* the lanes that have images */
-    char *lane[LANES];          /* P [k_lines * CB], the sum of each of them */
-};
-
-static size_t bias_lane_bytes(const struct backend *b, const struct conv_shape *s)
-{
-    return conv_gradient_size(b, s->k, 1, 1);
-}
-
-static size_t bias_bytes(const struct backend *b, int n, const struct conv_shape *s)
-{
-    int lanes[LANES];
-    return (size_t)conv_lanes(n, lanes) * bias_lane_bytes(b, s);
-}
-
-/* One lane's sum of one line of dy. */
-static void bias_item(void *ctx, int item, int worker)
-{
-    (void)worker;
-    const struct bias_job *j = ctx;
-    int line = item % j->k_lines, lane = j->lanes[item / j->k_lines];
-    int width = j->dy->w, pixels = j->dy->h * width;
-    enum precision p = j->b->base.precision;
-    size_t step = (size_t)(j->k_lines * IMAGES * layout_cb(p));
-    size_t bytes = conv_gradient_bytes(p, 1, 1, 1);
-    char *sum = j->lane[lane] + (size_t)line * bytes;
-    memset(sum, 0, bytes);
-    int end = cpu_lane_begin(j->n, lane + 1);
-    for (int block = cpu_lane_begin(j->n, lane); block < end; block++)
-        for (int y = 0; y < j->dy->h; y++) {
-            size_t at = (size_t)block * (size_t)pixels + (size_t)(y * width);
-            const char *row = (const char *)j->dy->data +
-                              (at * (size_t)j->k_lines + (size_t)line) * TILE;
-            j->b->kernels.conv.sum_images(width, cpu_block_images(j->n, block), row, step, sum);
-        }
-}
-
-/* A bias is the weight of one tap on one channel that is always 1. */
-static void sum_bias(struct cpu_backend *b, int n, const struct map *dy, void *dbias,
-                     char *workspace)
-{
-    enum precision p = b->base.precision;
-    struct bias_job j = {.b = b, .n = n, .dy = dy, .k_lines = layout_cblocks(p, dy->c)};
-    int lanes = conv_lanes(n, j.lanes);
-    size_t line_bytes = conv_gradient_bytes(p, 1, 1, 1);
-    for (int i = 0; i < lanes; i++, workspace += (size_t)j.k_lines * line_bytes)
-        j.lane[j.lanes[i]] = workspace;
-    cpu_parallel(b, lanes * j.k_lines, bias_item, &j);
-    for (int line = 0; line < j.k_lines; line++) {
-        const void *lane[LANES];
-        for (int l = 0; l < LANES; l++)
-            lane[l] = j.lane[l] ? j.lane[l] + (size_t)line * line_bytes : NULL;
-        b->kernels.conv.unpack(LANES, lane, dy->c, 1, 1, line * layout_cb(p), 1, 0, 1, dbias);
-    }
-}
-
 /* The passes. */
 
 static size_t conv_workspace(struct backend *b, int n, const struct conv_shape *s,
                              enum conv_pass pass)
 {
     size_t bytes = algorithm_of(b, s, pass)->workspace(cpu_of(b), n, s, pass);
-    return bytes + (pass == CONV_BACKWARD_WEIGHTS ? bias_bytes(b, n, s) : 0);
+    return bytes + (pass == CONV_BACKWARD_WEIGHTS ? conv_bias_bytes(b, n, s->k) : 0);
 }
 
 static void conv_forward(struct backend *b, int n, const struct conv_shape *s, const struct map *x,
@@ -285,11 +220,11 @@ static void conv_backward_weights(struct backend *b, int n, const struct conv_sh
     assert_map(dy, s->k, s->p, s->q);
     assert(n > 0);
     struct conv_work w = {.n = n, .shape = s, .pass = CONV_BACKWARD_WEIGHTS, .x = *x, .y = *dy,
-                          .dw = dw, .workspace = (char *)workspace + bias_bytes(b, n, s)};
+                          .dw = dw, .workspace = (char *)workspace + conv_bias_bytes(b, n, s->k)};
     if (dw)
         algorithm_of(b, s, CONV_BACKWARD_WEIGHTS)->run(cpu_of(b), &w);
     if (dbias)
-        sum_bias(cpu_of(b), n, dy, dbias, workspace);
+        conv_bias(cpu_of(b), n, dy, dbias, workspace);
 }
 
 /* With a pool behind. */

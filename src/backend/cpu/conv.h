@@ -95,6 +95,10 @@ static inline int conv_lanes(int n, int lanes[LANES])
 void conv_unpack(const struct cpu_backend *b, const struct conv_shape *s,
                  void *const lanes[LANES], int panel, int c_first, int c_end, void *dw);
 
+/* conv_bias.c: dbias [k] = the sum of dy over images and pixels, with so much workspace. */
+size_t conv_bias_bytes(const struct backend *b, int n, int k);
+void conv_bias(struct cpu_backend *b, int n, const struct map *dy, void *dbias, void *workspace);
+
 /* conv_direct_weights.c: backward-weights of conv_direct. */
 size_t conv_direct_weights_workspace(const struct cpu_backend *b, int n,
                                      const struct conv_shape *s);

@@ -20,6 +20,7 @@ static void fill_ops(struct backend_ops *ops)
     ops->free = cpu_free;
     cpu_memory_ops(ops);
     cpu_conv_ops(ops);
+    cpu_conv_bias_ops(ops);
     cpu_images_ops(ops);
     cpu_norm_ops(ops);
     cpu_activation_ops(ops);

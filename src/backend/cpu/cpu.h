@@ -82,6 +82,7 @@ static inline size_t cpu_part_begin(size_t count, int part, int parts)
 /* Each group of operations puts itself into the table. */
 void cpu_memory_ops(struct backend_ops *ops);
 void cpu_conv_ops(struct backend_ops *ops);
+void cpu_conv_bias_ops(struct backend_ops *ops);
 void cpu_images_ops(struct backend_ops *ops);
 void cpu_norm_ops(struct backend_ops *ops);
 void cpu_activation_ops(struct backend_ops *ops);
