@@ -140,6 +140,12 @@ struct winograd_row_kernels {
     void (*output)(int m, int images, const void *sums, size_t step, const float *bias, bool stream,
                    void *const *y);
 
+    /* The 2x2 max pool of two rows of such outputs, m 2 or 4, as maxpool_forward makes it from
+     * them: m / 2 lines, and the positions of their maxima (argmax NULL: not wanted). The sums of
+     * the second row lie `row` bytes behind those of the first. Images past `images` become 0. */
+    void (*output_pooled)(int m, int images, const void *sums, size_t step, size_t row,
+                          const float *bias, void *const *y, uint8_t *const *argmax);
+
     /* The weights of 32 channels from to_first on: for each of the six points, `step` bytes apart,
      * what conv_tiles.h packs of a filter of 1 x 3, in which the three columns are the rows of w.
      * w[i * to_step + j * from_step + tap] belongs to channel i of `to` and j of `from`; with

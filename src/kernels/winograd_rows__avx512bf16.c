@@ -111,6 +111,66 @@ static void row_output(int m, int images, const void *sums, size_t step, const f
     }
 }
 
+/* Window w of two rows of outputs, [row][even or odd places of their lines][pixel]; the positions
+ * of the maxima as maxpool_forward finds them: the first, or the last NaN. */
+INLINE void pool_window(vec out[2][2][WINOGRAD_MOST], int w, uint16_t *y, uint8_t *argmax)
+{
+    vec best[2] = {v_set(0), v_set(0)};
+    __m512i where[2] = {_mm512_setzero_si512(), _mm512_setzero_si512()};
+    UNROLL for (int k = 0; k < 4; k++) {
+        vec v[2];
+        split(join(out[k / 2][0][2 * w + k % 2], out[k / 2][1][2 * w + k % 2]), &v[0], &v[1]);
+        UNROLL for (int h = 0; h < 2; h++) {
+            vmask better = v_or(v_less(best[h], v[h]), v_is_nan(v[h]));
+            best[h] = k == 0 ? v[h] : v_select(better, v[h], best[h]);
+            if (k > 0)
+                where[h] = _mm512_mask_mov_epi32(where[h], better, _mm512_set1_epi32(k << 16 * h));
+        }
+    }
+    __m512i low = _mm512_srli_epi32(_mm512_castps_si512(best[0]), 16);
+    _mm512_store_si512(y, _mm512_or_si512(low, _mm512_castps_si512(best[1])));
+    if (argmax)
+        _mm256_store_si256((void *)argmax,
+                           _mm512_cvtepi16_epi8(_mm512_or_si512(where[0], where[1])));
+}
+
+INLINE void pooled_images(int m, int images, const char *sums, size_t step, size_t row,
+                          const float *bias, void *const *y, uint8_t *const *argmax)
+{
+    const vec added[2] = {v_load(bias), v_load(bias + VEC)};
+    for (int i = 0; i < images; i++) {
+        vec out[2][2][WINOGRAD_MOST];
+        UNROLL for (int r = 0; r < 2; r++)
+            UNROLL for (int part = 0; part < 2; part++) {
+                const char *from = sums + (size_t)r * row;
+                vec in[WINOGRAD_POINTS];
+                UNROLL for (int j = 0; j < m + 2; j++)
+                    in[j] = v_load((const float *)(const void *)(from + (size_t)j * step) +
+                                   i * CB + part * VEC);
+                output_1d_row(m, in, out[r][part]);
+                UNROLL for (int j = 0; j < m; j++)
+                    out[r][part][j] = v_add(out[r][part][j], added[part]);
+            }
+        UNROLL for (int w = 0; w < m / 2; w++)
+            pool_window(out, w, (uint16_t *)y[w] + i * CB, argmax ? argmax[w] + i * CB : NULL);
+    }
+    for (int w = 0; w < m / 2; w++) {
+        memset((uint16_t *)y[w] + images * CB, 0, (size_t)(IMAGES - images) * LINE);
+        if (argmax)
+            memset(argmax[w] + images * CB, 0, (size_t)(IMAGES - images) * CB);
+    }
+}
+
+static void row_output_pooled(int m, int images, const void *sums, size_t step, size_t row,
+                              const float *bias, void *const *y, uint8_t *const *argmax)
+{
+    assert(m == 2 || m == 4);
+    if (m == 4)
+        pooled_images(4, images, sums, step, row, bias, y, argmax);
+    else
+        pooled_images(2, images, sums, step, row, bias, y, argmax);
+}
+
 /* Images `at` and the next, or zeros in its place if it does not count. */
 INLINE void gradient_pair(int m, bool masked, bool both, const void *const *dy,
                           const struct winograd_taken *taken, ptrdiff_t ahead, size_t at,
@@ -234,6 +294,7 @@ void winograd_row_kernels_init__avx512bf16(struct winograd_row_kernels *k)
     *k = (struct winograd_row_kernels){
         .input = row_input,
         .output = row_output,
+        .output_pooled = row_output_pooled,
         .pack = row_pack,
         .gradient = row_gradient,
         .weights_gradient = row_weights_gradient,

@@ -24,7 +24,6 @@ enum {
     SUM_TILE = 2 * TILE,    /* float [32 images][32 channels] */
     SUM_STEP = ROW_PIXELS * SUM_TILE + LINE, /* from point to point; a line more, lest they all
                                                 fall into the same sets of the caches */
-    WINDOWS_BYTES = WINOGRAD_MOST * ROW_PIXELS * TILE,
     PACK_STREAM_BYTES = 4 << 20, /* weights of this size leave the second-level caches anyway */
     ITEMS_PER_THREAD = 2    /* at least, where the work can be cut so */
 };
@@ -55,7 +54,7 @@ struct rows_stage {
     int y_begin, y_end;         /* rows of the outputs */
     int line_begin, line_end;   /* of the outputs */
     int v_begin, v_end;         /* rows of the input, of which there is V */
-    char *v, *m, *windows;
+    char *v, *m;
 };
 
 static size_t point_bytes(int in_lines)
@@ -125,13 +124,26 @@ static void write_rows(const struct rows_stage *g, int line, const float *bias, 
 {
     const struct rows_job *j = g->j;
     int m = tile_size(&j->tiles, t), x = tile_begin(&j->tiles, t);
-    void *pixels[ROW_PIXELS * WINOGRAD_MOST];
-    list_outputs(&j->maps, line, g->block, y, x, count, m, g->windows, g->images, pixels);
-    for (int i = 0; i < count; i++)
+    void *pixels[WINOGRAD_MOST];
+    for (int i = 0; i < count; i++) {
+        list_outputs(&j->maps, line, g->block, y + i, x, 1, m, NULL, g->images, pixels);
         j->b->kernels.rows.output(m, g->images, g->m + (size_t)i * SUM_TILE, SUM_STEP, bias,
-                                  j->maps.stream, pixels + i * m);
-    if (j->maps.pooled)
-        pool_windows(j->b, &j->maps, line, g->block, y, x, count, m, g->windows);
+                                  j->maps.stream, pixels);
+    }
+}
+
+static void write_pooled_rows(const struct rows_stage *g, int line, const float *bias, int t,
+                              int y, int count)
+{
+    const struct rows_job *j = g->j;
+    int m = tile_size(&j->tiles, t), x = tile_begin(&j->tiles, t);
+    void *pooled[WINOGRAD_MOST / 2];
+    uint8_t *argmax[WINOGRAD_MOST / 2];
+    for (int i = 0; i < count; i += 2) {
+        list_pooled(j->b, &j->maps, line, g->block, y + i, x, 2, m, pooled, argmax);
+        j->b->kernels.rows.output_pooled(m, g->images, g->m + (size_t)i * SUM_TILE, SUM_STEP,
+                                         SUM_TILE, bias, pooled, argmax[0] ? argmax : NULL);
+    }
 }
 
 /* Fours, but a rest of five or six begins with three: one or two alone would load their weights for
@@ -159,7 +171,6 @@ static struct rows_stage stage_of(const struct rows_job *j, int item, int worker
     g.v_begin = g.y_begin < m->pad ? 0 : min_int(g.y_begin - m->pad, m->in.h);
     g.v_end = min_int(g.y_end + 2 - m->pad, m->in.h);
     g.m = g.v + (size_t)c->v_rows * v_row_bytes(c->tiles, m->in_lines);
-    g.windows = g.m + WINOGRAD_POINTS * SUM_STEP;
     return g;
 }
 
@@ -172,7 +183,10 @@ static void write_line(const struct rows_stage *g, int line)
         for (int y = g->y_begin, count; y < g->y_end; y += count) {
             count = next_rows(j, g->y_end - y);
             multiply(g, line, t, point, y, count);
-            write_rows(g, line, bias, t, y, count);
+            if (j->maps.pooled)
+                write_pooled_rows(g, line, bias, t, y, count);
+            else
+                write_rows(g, line, bias, t, y, count);
         }
 }
 
@@ -229,8 +243,7 @@ static struct rows_cut cut_rows(const struct conv_shape *s, enum conv_pass pass)
 
 static size_t worker_bytes(const struct rows_cut *c, int in_lines)
 {
-    return (size_t)c->v_rows * v_row_bytes(c->tiles, in_lines) + WINOGRAD_POINTS * SUM_STEP +
-           WINDOWS_BYTES;
+    return (size_t)c->v_rows * v_row_bytes(c->tiles, in_lines) + WINOGRAD_POINTS * SUM_STEP;
 }
 
 static void rows_run(struct cpu_backend *b, const struct conv_work *w)

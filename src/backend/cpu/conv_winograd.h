@@ -167,6 +167,11 @@ const struct winograd_taken *list_inputs(const struct winograd_maps *m, int line
 void list_outputs(const struct winograd_maps *m, int line, int block, int y, int x, int rows,
                   int columns, char *windows, int images, void **pixels);
 
+/* Where the lines of the pool of so many outputs go, and the positions of their maxima (NULL, if
+ * these are not wanted). */
+void list_pooled(const struct cpu_backend *b, const struct winograd_maps *m, int line, int block,
+                 int y, int x, int rows, int columns, void **pooled, uint8_t **argmax);
+
 /* Pools the windows that list_outputs has listed. */
 void pool_windows(const struct cpu_backend *b, const struct winograd_maps *m, int line, int block,
                   int y, int x, int rows, int columns, const char *windows);

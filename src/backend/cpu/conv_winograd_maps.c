@@ -101,20 +101,30 @@ void list_outputs(const struct winograd_maps *m, int line, int block, int y, int
         pixels[i] = (char *)m->out.data + ((const char *)read[i] - map);
 }
 
+void list_pooled(const struct cpu_backend *b, const struct winograd_maps *m, int line, int block,
+                 int y, int x, int rows, int columns, void **pooled, uint8_t **argmax)
+{
+    const void *pixels[WINOGRAD_MOST * WINOGRAD_MOST / WINDOW];
+    const char *map = m->pool.data;
+    list_pixels(&m->pool, m->out_lines, line, block, y / 2, x / 2, rows / 2, columns / 2, pixels);
+    for (int i = 0; i < rows * columns / WINDOW; i++) {
+        size_t to = (size_t)((const char *)pixels[i] - map);
+        pooled[i] = (char *)m->pool.data + to;
+        argmax[i] = m->argmax ? m->argmax + to / precision_bytes(b->base.precision) : NULL;
+    }
+}
+
 void pool_windows(const struct cpu_backend *b, const struct winograd_maps *m, int line, int block,
                   int y, int x, int rows, int columns, const char *windows)
 {
-    enum precision p = b->base.precision;
-    const struct pool_shape window = {.c = layout_cb(p), .h = 2, .w = 2, .p = 1, .q = 1,
-                                      .window = 2, .stride = 2};
-    const void *pixels[WINOGRAD_MOST * WINOGRAD_MOST / WINDOW];
-    list_pixels(&m->pool, m->out_lines, line, block, y / 2, x / 2, rows / 2, columns / 2, pixels);
-    for (int i = 0; i < rows * columns / WINDOW; i++) {
-        size_t to = (size_t)((const char *)pixels[i] - (const char *)m->pool.data);
+    const struct pool_shape window = {.c = layout_cb(b->base.precision), .h = 2, .w = 2, .p = 1,
+                                      .q = 1, .window = 2, .stride = 2};
+    void *pooled[WINOGRAD_MOST * WINOGRAD_MOST / WINDOW];
+    uint8_t *argmax[WINOGRAD_MOST * WINOGRAD_MOST / WINDOW];
+    list_pooled(b, m, line, block, y, x, rows, columns, pooled, argmax);
+    for (int i = 0; i < rows * columns / WINDOW; i++)
         b->kernels.pointwise.maxpool_forward(
-            &window, 0, 1, windows + (size_t)(i * WINDOW) * TILE, (char *)m->pool.data + to,
-            m->argmax ? m->argmax + to / precision_bytes(p) : NULL);
-    }
+            &window, 0, 1, windows + (size_t)(i * WINDOW) * TILE, pooled[i], argmax[i]);
 }
 
 void copy_bias(const struct cpu_backend *b, const struct winograd_maps *m, int line, void *padded)
