@@ -1,8 +1,9 @@
 /* activation_body.h - the body of activation.c for one precision (each_precision_body.h). */
 
 static void NAME(act_forward)(enum activation act, double param, size_t count, const void *vx,
-                              void *vy)
+                              bool stream, void *vy)
 {
+    (void)stream;
     const MAP *x = vx;
     MAP *y = vy;
     for (size_t i = 0; i < count; i++)

@@ -107,8 +107,10 @@ struct pointwise_kernels {
                           const struct pooled *p, const void *slope, const void *offset,
                           const void *x, const void *dy, void *dx);
 
-    /* y = act(x); dx = dy * act'(x). count elements, a multiple of CB. In place allowed. */
-    void (*act_forward)(enum activation act, double param, size_t count, const void *x, void *y);
+    /* y = act(x); dx = dy * act'(x). count elements, a multiple of CB. In place allowed. stream: y
+     * past the caches. */
+    void (*act_forward)(enum activation act, double param, size_t count, const void *x,
+                        bool stream, void *y);
     void (*act_backward)(enum activation act, double param, size_t count, const void *x,
                          const void *dy, void *dx);
 

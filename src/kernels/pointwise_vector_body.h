@@ -30,21 +30,30 @@ INLINE vec maxpool_part(const MAP *dy, const uint8_t *argmax, int k)
 
 #include "kernels/norm_vector_body.h"
 
-INLINE void act_forward_of(double param, size_t count, const MAP *x, MAP *y,
+INLINE void act_forward_of(double param, size_t count, const MAP *x, bool stream, MAP *y,
                            enum activation act)
 {
     assert(count % CB == 0);
     vec alpha = v_set((float)param), inverse = v_set((float)(1 / param));
     for (size_t i = 0; i < count; i += VEC) {
         v_ask_ahead(x + i);
-        STORE(y + i, ACT(act, alpha, inverse, LOAD(x + i)));
+        vec a = ACT(act, alpha, inverse, LOAD(x + i));
+        if (stream)
+            STREAM(y + i, a);
+        else
+            STORE(y + i, a);
     }
 }
 
 static void TIER(act_forward)(enum activation act, double param, size_t count, const void *x,
-                              void *y)
+                              bool stream, void *y)
 {
-    V_FOR_ACTIVATION(act, act_forward_of, param, count, x, y);
+    if (stream) {
+        V_FOR_ACTIVATION(act, act_forward_of, param, count, x, true, y);
+        v_stream_end();
+    } else {
+        V_FOR_ACTIVATION(act, act_forward_of, param, count, x, false, y);
+    }
 }
 
 INLINE void act_backward_of(double param, size_t count, const MAP *x, const MAP *dy,

@@ -134,12 +134,38 @@ static void test_activation__works_in_place(void **state)
     on_every_tier(in_place);
 }
 
+/* A map of 16 MB or more is written past the caches, the first block of it alone is not. */
+static void large(struct backend *b)
+{
+    struct test_map x = map_random(b, 64, 33, 48, 48, 5, 0, 2), y = map_new(b, 64, 33, 48, 48);
+    size_t bytes = layout_bytes(b->precision, IMAGES, 48, 48, 33);
+    assert_true(2 * bytes >= 16 << 20);
+    char *streamed = malloc(bytes);
+    for (int a = 0; a < ALL; a++) {
+        b->ops->act_forward(b, 64, all[a], ALPHA, &x.map, &y.map);
+        memcpy(streamed, y.map.data, bytes);
+        memset(y.map.data, 0xff, bytes);
+        b->ops->act_forward(b, IMAGES, all[a], ALPHA, &x.map, &y.map);
+        assert_memory_equal(streamed, y.map.data, bytes);
+    }
+    free(streamed);
+    map_free(&x);
+    map_free(&y);
+}
+
+static void test_activation__large_maps_get_the_same_numbers(void **state)
+{
+    (void)state;
+    on_every_tier(large);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_activation__is_accurate_over_the_whole_range),
         cmocka_unit_test(test_activation__of_zero_huge_tiny_and_broken_numbers),
         cmocka_unit_test(test_activation__works_in_place),
+        cmocka_unit_test(test_activation__large_maps_get_the_same_numbers),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

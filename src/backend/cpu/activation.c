@@ -12,6 +12,7 @@ struct act_pass {
     double param;
     size_t bytes;
     const char *x, *dy;
+    bool stream;            /* forward: out past the caches */
     char *out;
 };
 
@@ -25,7 +26,7 @@ static void act_item(void *ctx, int item, int worker)
     if (p->dy)
         p->k->act_backward(p->act, p->param, count, p->x + begin, p->dy + begin, p->out + begin);
     else
-        p->k->act_forward(p->act, p->param, count, p->x + begin, p->out + begin);
+        p->k->act_forward(p->act, p->param, count, p->x + begin, p->stream, p->out + begin);
 }
 
 static void run(struct backend *base, int n, enum activation act, double param,
@@ -34,8 +35,10 @@ static void run(struct backend *base, int n, enum activation act, double param,
     assert(x->c == out->c && x->h == out->h && x->w == out->w);
     struct cpu_backend *b = cpu_of(base);
     size_t bytes = layout_bytes(base->precision, n, x->h, x->w, x->c);
-    struct act_pass p = {&b->kernels.pointwise, base->precision, act, param, bytes, x->data,
-                         dy ? dy->data : NULL, out->data};
+    struct act_pass p = {.k = &b->kernels.pointwise, .precision = base->precision, .act = act,
+                         .param = param, .bytes = bytes, .x = x->data,
+                         .dy = dy ? dy->data : NULL, .stream = cpu_streams(b, n, out),
+                         .out = out->data};
     size_t item = (size_t)ITEM_TILES * IMAGES * LINE;
     cpu_parallel(b, (int)((bytes + item - 1) / item), act_item, &p);
 }
