@@ -87,6 +87,27 @@ INLINE void float_sums_add(struct float_sums *s, vec u, vec v)
     s->sum[1] = v_fma(u, v, s->sum[1]);
 }
 
+/* Of SUMMED channels in the order of a part, to two rows of doubles in the order of channels. */
+INLINE void sums_begin(struct SUMS(sums) *s, const double *a, const double *b)
+{
+    for (int k = 0; k < SUMMED / VEC; k++)
+        s[k] = SUMS(sums_begin)(a + k * VEC, b + k * VEC);
+}
+
+INLINE void sums_end(struct SUMS(sums) *s, double *a, double *b)
+{
+#ifdef PLACES
+    for (int i = 0; i < 2; i++) {
+        vec v[2] = {s[0].sum[i], s[1].sum[i]};
+        from_part(v);
+        s[0].sum[i] = v[0];
+        s[1].sum[i] = v[1];
+    }
+#endif
+    for (int k = 0; k < SUMMED / VEC; k++)
+        SUMS(sums_end)(&s[k], a + k * VEC, b + k * VEC);
+}
+
 static void TIER(norm_sums)(const struct tiles *t, const void *vx, double *sums)
 {
     int lines = lines_of(t);
@@ -95,27 +116,52 @@ static void TIER(norm_sums)(const struct tiles *t, const void *vx, double *sums)
     const MAP *x = vx;
     for (int p = 0; p < t->pixels; p++) {
         for (int l = 0; l < lines; l++, x += TILE) {
-            for (int h = 0; h < CB; h += VEC) {
+            for (int h = 0; h < CB; h += SUMMED) {
                 double *sum = sums + l * CB + h, *square = squares + l * CB + h;
-                struct SUMS(sums) s = SUMS(sums_begin)(sum, square);
+                struct SUMS(sums) s[SUMMED / VEC];
+                sums_begin(s, sum, square);
                 for (int i = t->first; i < t->last; i++) {
+                    vec v[SUMMED / VEC];
                     if (h == 0)
                         v_ask_ahead(x + i * CB);
-                    vec v = LOAD(x + i * CB + h);
-                    SUMS(sums_add)(&s, v, v);
+                    load_part(x + i * CB + h, SUMMED, v);
+                    for (int k = 0; k < SUMMED / VEC; k++)
+                        SUMS(sums_add)(&s[k], v[k], v[k]);
                 }
-                SUMS(sums_end)(&s, sum, square);
+                sums_end(s, sum, square);
             }
         }
     }
 }
 
-/* The coefficients of the PART channels from c0 on. */
+/* The coefficients of the `count` channels from c0 on. */
 INLINE void folds_load(const struct norm_fold *f, const void *slope, const void *offset,
-                       int channels, int c0, struct fold_vecs c[PART / VEC])
+                       int channels, int c0, int count, struct fold_vecs *c)
 {
-    for (int k = 0; k < PART / VEC; k++)
+    for (int k = 0; k < count / VEC; k++)
         c[k] = fold_load(f, slope, offset, channels, c0 + k * VEC);
+}
+
+/* The same in the order of a part, `count` channels. */
+INLINE void folds_to_part(int count, struct fold_vecs *c)
+{
+    vec all[5][2];
+    for (int k = 0; k < count / VEC; k++) {
+        all[0][k] = c[k].mean;
+        all[1][k] = c[k].gain;
+        all[2][k] = c[k].bias;
+        all[3][k] = c[k].slope;
+        all[4][k] = c[k].offset;
+    }
+    for (int i = 0; i < 5; i++)
+        to_part(all[i]);
+    for (int k = 0; k < count / VEC; k++) {
+        c[k].mean = all[0][k];
+        c[k].gain = all[1][k];
+        c[k].bias = all[2][k];
+        c[k].slope = all[3][k];
+        c[k].offset = all[4][k];
+    }
 }
 
 INLINE void forward_act(const struct tiles *t, const struct norm_fold *f, const MAP *x,
@@ -126,19 +172,18 @@ INLINE void forward_act(const struct tiles *t, const struct norm_fold *f, const 
         for (int l = 0; l < lines; l++, x += TILE, y += TILE) {
             for (int h = 0; h < CB; h += PART) {
                 struct fold_vecs c[PART / VEC];
-                folds_load(f, NULL, NULL, t->channels, l * CB + h, c);
+                folds_load(f, NULL, NULL, t->channels, l * CB + h, PART, c);
+                folds_to_part(PART, c);
                 for (int at = t->first * CB + h; at < t->last * CB + h; at += CB) {
+                    vec v[PART / VEC];
                     v_ask_ahead(x + at);
+                    load_part(x + at, PART, v);
 #pragma GCC unroll 2
                     for (int k = 0; k < PART / VEC; k++) {
-                        vec centred = v_sub(LOAD(x + at + k * VEC), c[k].mean);
-                        vec z = v_fma(centred, c[k].gain, c[k].bias);
-                        vec a = ACT(act, c[k].param, c[k].inverse, z);
-                        if (stream)
-                            STREAM(y + at + k * VEC, a);
-                        else
-                            STORE(y + at + k * VEC, a);
+                        vec z = v_fma(v_sub(v[k], c[k].mean), c[k].gain, c[k].bias);
+                        v[k] = ACT(act, c[k].param, c[k].inverse, z);
                     }
+                    store_part(y + at, stream, v);
                 }
             }
         }
@@ -189,7 +234,7 @@ INLINE void pool_forward_act(const struct tiles *t, const struct norm_fold *f, i
         for (int l = 0; l < lines; l++, corner += TILE, y += TILE, argmax += argmax ? TILE : 0) {
             for (int h = 0; h < CB; h += PART) {
                 struct fold_vecs c[PART / VEC];
-                folds_load(f, NULL, NULL, t->channels, l * CB + h, c);
+                folds_load(f, NULL, NULL, t->channels, l * CB + h, PART, c);
                 for (int e = t->first * CB + h; e < t->last * CB + h; e += CB)
 #pragma GCC unroll 2
                     for (int k = 0; k < PART; k += VEC)
@@ -222,9 +267,12 @@ INLINE struct gradient gradient_at(const struct pooled *p, const MAP *dy, int pi
     return (struct gradient){dy + window, p->argmax + window, pooled_place(p, pixel)};
 }
 
-INLINE vec gradient_of(const struct gradient *g, size_t at)
+INLINE void gradient_of(const struct gradient *g, size_t at, int count, vec *v)
 {
-    return g->argmax ? maxpool_part(g->dy + at, g->argmax + at, g->taken) : LOAD(g->dy + at);
+    if (g->argmax)
+        load_taken(g->dy + at, g->argmax + at, g->taken, count, v);
+    else
+        load_part(g->dy + at, count, v);
 }
 
 /* What a pool took comes by four times, so only the first pass over it goes to memory. */
@@ -233,6 +281,15 @@ INLINE void ask_ahead(const MAP *x, const struct gradient *g, size_t at)
     v_ask_ahead(x);
     if (!g->argmax)
         v_ask_ahead(g->dy + at);
+}
+
+INLINE void store_summed(MAP *p, const vec *v)
+{
+#ifdef PLACES
+    store_part(p, false, v);
+#else
+    STORE(p, v[0]);
+#endif
 }
 
 INLINE void backward_sums_act(const struct tiles *t, const struct norm_fold *f,
@@ -245,22 +302,30 @@ INLINE void backward_sums_act(const struct tiles *t, const struct norm_fold *f,
     for (int p = 0; p < t->pixels; p++) {
         struct gradient g = gradient_at(pool, dy, p, (size_t)lines * TILE);
         for (int l = 0; l < lines; l++, x += TILE, dz += dz ? TILE : 0) {
-            for (int h = 0; h < CB; h += VEC) {
-                struct fold_vecs c = fold_load(f, NULL, NULL, t->channels, l * CB + h);
+            for (int h = 0; h < CB; h += SUMMED) {
+                struct fold_vecs c[SUMMED / VEC];
+                folds_load(f, NULL, NULL, t->channels, l * CB + h, SUMMED, c);
+                folds_to_part(SUMMED, c);
                 double *sum = sums + l * CB + h, *product = products + l * CB + h;
-                struct SUMS(sums) s = SUMS(sums_begin)(sum, product);
+                struct SUMS(sums) s[SUMMED / VEC];
+                sums_begin(s, sum, product);
                 for (int i = t->first; i < t->last; i++) {
+                    vec v[SUMMED / VEC], d[SUMMED / VEC];
                     if (h == 0)
                         ask_ahead(x + i * CB, &g, (size_t)(l * TILE + i * CB));
-                    vec centred = v_sub(LOAD(x + i * CB + h), c.mean);
-                    vec z = v_fma(centred, c.gain, c.bias);
-                    vec d = ACT_BACK(act, c.inverse, z,
-                                     gradient_of(&g, (size_t)(l * TILE + i * CB + h)));
+                    load_part(x + i * CB + h, SUMMED, v);
+                    gradient_of(&g, (size_t)(l * TILE + i * CB + h), SUMMED, d);
+#pragma GCC unroll 2
+                    for (int k = 0; k < SUMMED / VEC; k++) {
+                        vec centred = v_sub(v[k], c[k].mean);
+                        vec z = v_fma(centred, c[k].gain, c[k].bias);
+                        d[k] = ACT_BACK(act, c[k].inverse, z, d[k]);
+                        SUMS(sums_add)(&s[k], d[k], centred);
+                    }
                     if (dz)
-                        STORE(dz + i * CB + h, d);
-                    SUMS(sums_add)(&s, d, centred);
+                        store_summed(dz + i * CB + h, d);
                 }
-                SUMS(sums_end)(&s, sum, product);
+                sums_end(s, sum, product);
             }
         }
     }
@@ -286,18 +351,21 @@ INLINE void backward_act(const struct tiles *t, const struct norm_fold *f,
         for (int l = 0; l < lines; l++, x += TILE, dx += TILE) {
             for (int h = 0; h < CB; h += PART) {
                 struct fold_vecs c[PART / VEC];
-                folds_load(f, slope, offset, t->channels, l * CB + h, c);
+                folds_load(f, slope, offset, t->channels, l * CB + h, PART, c);
+                folds_to_part(PART, c);
                 for (int at = t->first * CB + h; at < t->last * CB + h; at += CB) {
+                    vec v[PART / VEC], d[PART / VEC];
                     ask_ahead(x + at, &g, (size_t)(l * TILE + at));
+                    load_part(x + at, PART, v);
+                    gradient_of(&g, (size_t)(l * TILE + at), PART, d);
 #pragma GCC unroll 2
                     for (int k = 0; k < PART / VEC; k++) {
-                        vec centred = v_sub(LOAD(x + at + k * VEC), c[k].mean);
+                        vec centred = v_sub(v[k], c[k].mean);
                         vec z = v_fma(centred, c[k].gain, c[k].bias);
-                        vec d = ACT_BACK(act, c[k].inverse, z,
-                                         gradient_of(&g, (size_t)(l * TILE + at + k * VEC)));
-                        STORE(dx + at + k * VEC,
-                              v_fma(c[k].gain, d, v_fma(c[k].slope, centred, c[k].offset)));
+                        vec back = ACT_BACK(act, c[k].inverse, z, d[k]);
+                        d[k] = v_fma(c[k].gain, back, v_fma(c[k].slope, centred, c[k].offset));
                     }
+                    store_part(dx + at, false, d);
                 }
             }
         }

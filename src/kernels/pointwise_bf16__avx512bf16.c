@@ -7,6 +7,7 @@
 #define ROUND v_as_bf16
 #define ACT v_coarse_act
 #define ACT_BACK v_coarse_act_back
+#define PLACES
 #define SUMS(name) float_##name
 #define TIER(name) name##_bf16__avx512bf16
 #include "kernels/pointwise_vector_body.h"

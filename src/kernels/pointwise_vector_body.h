@@ -2,7 +2,8 @@
  * and the AVX-512 tiers, in fp32 and bf16. TIER(x) is x's name in the tier, MAP the type of a map's
  * element, LOAD(p) and STORE(p, v) get a vec of them, STREAM(p, v) is STORE past the caches,
  * ROUND(v) is what LOAD gives after STORE, ACT and ACT_BACK are v_act and v_act_back or what is
- * good enough, and SUMS(x) names one of the two kinds of sums below.
+ * good enough, and SUMS(x) names one of the two kinds of sums below. PLACES, where it is defined:
+ * lines of bf16 are taken apart into even and odd channels (vector.h), not into halves.
  *
  * What is not here (the optimiser, copies of channels, the loading of images) is as fast in plain
  * C, because memory is the limit.
@@ -13,8 +14,66 @@
 #include "kernels/pointwise.h"
 #include "kernels/vector_coarse.h"
 
-/* PART: what is computed of a line at a time, so that stores past the caches fill it in order. */
+/* PART: what is computed of a line at a time, so that stores past the caches fill it in order; and
+ * SUMMED: of sums, which take more registers. */
+#ifdef PLACES
+enum { SUMMED = 2 * VEC };
+#else
+enum { SUMMED = VEC };
+#endif
 enum { CB = LINE / (int)sizeof(MAP), TILE = IMAGES * CB, PART = CB < 2 * VEC ? CB : 2 * VEC };
+
+/* `count` elements, PART or SUMMED, in the order of channels or, with PLACES, even before odd; then
+ * a part is a line. */
+
+INLINE void load_part(const MAP *p, int count, vec *v)
+{
+#ifdef PLACES
+    assert(count == CB);
+    v_load_places(p, v);
+#else
+#pragma GCC unroll 2
+    for (int k = 0; k < count / VEC; k++)
+        v[k] = LOAD(p + k * VEC);
+#endif
+}
+
+INLINE void store_part(MAP *p, bool stream, const vec *v)
+{
+#ifdef PLACES
+    if (stream)
+        v_stream_places(p, v);
+    else
+        v_store_places(p, v);
+#else
+#pragma GCC unroll 2
+    for (int k = 0; k < PART / VEC; k++)
+        if (stream)
+            STREAM(p + k * VEC, v[k]);
+        else
+            STORE(p + k * VEC, v[k]);
+#endif
+}
+
+/* What is in the order of channels, to that of a part; and back. */
+
+INLINE void to_part(vec *v)
+{
+#ifdef PLACES
+    v_to_places(v);
+#else
+    (void)v;
+#endif
+}
+
+INLINE void from_part(vec *v)
+{
+#ifdef PLACES
+    v_from_places(v);
+#else
+    (void)v;
+#endif
+}
 
 /* Where v, which comes later, is the maximum in place of best: a NaN stays. */
 INLINE vmask takes_over(vec best, vec v)
@@ -22,10 +81,22 @@ INLINE vmask takes_over(vec best, vec v)
     return v_or(v_less(best, v), v_is_nan(v));
 }
 
-/* VEC elements of dy where the maximum was element k of the window. */
+/* VEC elements of dy where the maximum was element k of the window; and `count`, as above. */
 INLINE vec maxpool_part(const MAP *dy, const uint8_t *argmax, int k)
 {
     return v_select(v_bytes_equal(argmax, k), LOAD(dy), v_set(0));
+}
+
+INLINE void load_taken(const MAP *dy, const uint8_t *argmax, int k, int count, vec *v)
+{
+#ifdef PLACES
+    assert(count == CB);
+    v_load_places_taken(dy, argmax, k, v);
+#else
+#pragma GCC unroll 2
+    for (int i = 0; i < count / VEC; i++)
+        v[i] = maxpool_part(dy + i * VEC, argmax + i * VEC, k);
+#endif
 }
 
 #include "kernels/norm_vector_body.h"
@@ -35,13 +106,14 @@ INLINE void act_forward_of(double param, size_t count, const MAP *x, bool stream
 {
     assert(count % CB == 0);
     vec alpha = v_set((float)param), inverse = v_set((float)(1 / param));
-    for (size_t i = 0; i < count; i += VEC) {
+    for (size_t i = 0; i < count; i += PART) {
+        vec v[PART / VEC];
         v_ask_ahead(x + i);
-        vec a = ACT(act, alpha, inverse, LOAD(x + i));
-        if (stream)
-            STREAM(y + i, a);
-        else
-            STORE(y + i, a);
+        load_part(x + i, PART, v);
+#pragma GCC unroll 2
+        for (int k = 0; k < PART / VEC; k++)
+            v[k] = ACT(act, alpha, inverse, v[k]);
+        store_part(y + i, stream, v);
     }
 }
 
@@ -61,10 +133,16 @@ INLINE void act_backward_of(double param, size_t count, const MAP *x, const MAP 
 {
     assert(count % CB == 0);
     vec inverse = v_set((float)(1 / param));
-    for (size_t i = 0; i < count; i += VEC) {
+    for (size_t i = 0; i < count; i += PART) {
+        vec v[PART / VEC], d[PART / VEC];
         v_ask_ahead(x + i);
         v_ask_ahead(dy + i);
-        STORE(dx + i, ACT_BACK(act, inverse, LOAD(x + i), LOAD(dy + i)));
+        load_part(x + i, PART, v);
+        load_part(dy + i, PART, d);
+#pragma GCC unroll 2
+        for (int k = 0; k < PART / VEC; k++)
+            d[k] = ACT_BACK(act, inverse, v[k], d[k]);
+        store_part(dx + i, false, d);
     }
 }
 

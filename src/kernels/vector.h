@@ -71,14 +71,19 @@ INLINE __m256i v_round_bf16(vec a)
     return (__m256i)_mm512_cvtneps_pbh(a);
 }
 #else
-INLINE __m256i v_round_bf16(vec a)
+/* The upper halves are those of the nearest bf16. */
+INLINE __m512i v_rounded_bits(vec a)
 {
     __m512i bits = _mm512_castps_si512(a), odd = _mm512_srli_epi32(bits, 16);
     odd = _mm512_and_si512(odd, _mm512_set1_epi32(1));
     __m512i up = _mm512_add_epi32(_mm512_add_epi32(bits, odd), _mm512_set1_epi32(0x7fff));
     __m512i quiet = _mm512_or_si512(bits, _mm512_set1_epi32(0x400000));
-    up = _mm512_mask_mov_epi32(up, _mm512_cmp_ps_mask(a, a, _CMP_UNORD_Q), quiet);
-    return _mm512_cvtepi32_epi16(_mm512_srli_epi32(up, 16));
+    return _mm512_mask_mov_epi32(up, _mm512_cmp_ps_mask(a, a, _CMP_UNORD_Q), quiet);
+}
+
+INLINE __m256i v_round_bf16(vec a)
+{
+    return _mm512_cvtepi32_epi16(_mm512_srli_epi32(v_rounded_bits(a), 16));
 }
 #endif
 INLINE void v_store_bf16(struct bf16 *p, vec a)
@@ -95,6 +100,69 @@ INLINE vec v_as_bf16(vec a)
     __m512i wide = _mm512_cvtepu16_epi32(v_round_bf16(a));
     return _mm512_castsi512_ps(_mm512_slli_epi32(wide, 16));
 }
+
+/* A line of bf16 as the vecs of its even and of its odd channels, which takes one instruction each
+ * where halves take two; `taken`: only the channels count whose byte is k. v_store_places rounds
+ * as v_store_bf16. Between that order and the order of channels: to_ and from_. */
+INLINE void v_split(__m512i line, vec v[2])
+{
+    v[0] = _mm512_castsi512_ps(_mm512_slli_epi32(line, 16));
+    v[1] = _mm512_castsi512_ps(_mm512_and_si512(line, _mm512_set1_epi32(-65536)));
+}
+
+INLINE void v_load_places(const struct bf16 *p, vec v[2])
+{
+    v_split(_mm512_load_si512(p), v);
+}
+
+INLINE void v_load_places_taken(const struct bf16 *p, const uint8_t *bytes, int k, vec v[2])
+{
+    __m256i places = _mm256_load_si256((const void *)bytes);
+    __mmask32 counts = _mm256_cmpeq_epi8_mask(places, _mm256_set1_epi8((char)k));
+    v_split(_mm512_maskz_loadu_epi16(counts, p), v);
+}
+
+INLINE __m512i v_round_places(const vec v[2])
+{
+#ifdef __AVX512BF16__
+    static const _Alignas(LINE) uint16_t order[32] = {
+        0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23,
+        8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31};
+    return _mm512_permutexvar_epi16(_mm512_load_si512(order),
+                                    (__m512i)_mm512_cvtne2ps_pbh(v[1], v[0]));
+#else
+    __m512i even = v_rounded_bits(v[0]), odd = v_rounded_bits(v[1]);
+    return _mm512_mask_blend_epi16(0xaaaaaaaa, _mm512_srli_epi32(even, 16), odd);
+#endif
+}
+
+INLINE void v_store_places(struct bf16 *p, const vec v[2])
+{
+    _mm512_store_si512(p, v_round_places(v));
+}
+
+INLINE void v_stream_places(struct bf16 *p, const vec v[2])
+{
+    _mm512_stream_si512((void *)p, v_round_places(v));
+}
+
+INLINE void v_to_places(vec v[2])
+{
+    const __m512i even =
+        _mm512_set_epi32(30, 28, 26, 24, 22, 20, 18, 16, 14, 12, 10, 8, 6, 4, 2, 0);
+    vec low = v[0], high = v[1];
+    v[0] = _mm512_permutex2var_ps(low, even, high);
+    v[1] = _mm512_permutex2var_ps(low, _mm512_add_epi32(even, _mm512_set1_epi32(1)), high);
+}
+
+INLINE void v_from_places(vec v[2])
+{
+    const __m512i low = _mm512_set_epi32(23, 7, 22, 6, 21, 5, 20, 4, 19, 3, 18, 2, 17, 1, 16, 0);
+    vec even = v[0], odd = v[1];
+    v[0] = _mm512_permutex2var_ps(even, low, odd);
+    v[1] = _mm512_permutex2var_ps(even, _mm512_add_epi32(low, _mm512_set1_epi32(8)), odd);
+}
+
 INLINE vec v_set(float a) { return _mm512_set1_ps(a); }
 INLINE vec v_add(vec a, vec b) { return _mm512_add_ps(a, b); }
 INLINE vec v_sub(vec a, vec b) { return _mm512_sub_ps(a, b); }

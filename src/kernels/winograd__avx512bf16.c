@@ -44,14 +44,14 @@ enum { ROWS = 8, PAIR_BYTES = 2 * LINE };
 
 INLINE void load_two(const uint16_t *p, vec line[4])
 {
-    split(load_line(p), &line[0], &line[1]);
-    split(load_line(p + CB), &line[2], &line[3]);
+    load_one(p, line);
+    load_one(p + CB, line + 2);
 }
 
 INLINE void load_two_taken(const uint16_t *p, const uint8_t *argmax, uint8_t place, vec line[4])
 {
-    split(load_line_taken(p, argmax, place), &line[0], &line[1]);
-    split(load_line_taken(p + CB, argmax + CB, place), &line[2], &line[3]);
+    load_one_taken(p, argmax, place, line);
+    load_one_taken(p + CB, argmax + CB, place, line + 2);
 }
 
 INLINE void store_two(uint16_t *p, const vec line[4])

@@ -11,26 +11,6 @@
 
 enum { CB = 32, PAIRS = CB / 2 };
 
-/* 32 channels as the even and the odd ones; a bf16 number is the upper half of a float. */
-INLINE void split(__m512i both, vec *even, vec *odd)
-{
-    *even = _mm512_castsi512_ps(_mm512_slli_epi32(both, 16));
-    *odd = _mm512_castsi512_ps(_mm512_and_si512(both, _mm512_set1_epi32((int)0xffff0000)));
-}
-
-/* A line, and one of which only the channels count whose byte is `place`. */
-INLINE __m512i load_line(const uint16_t *p)
-{
-    return _mm512_load_si512(p);
-}
-
-INLINE __m512i load_line_taken(const uint16_t *p, const uint8_t *argmax, uint8_t place)
-{
-    __m256i bytes = _mm256_load_si256((const void *)argmax);
-    __mmask32 counts = _mm256_cmpeq_epi8_mask(bytes, _mm256_set1_epi8((char)place));
-    return _mm512_maskz_loadu_epi16(counts, p);
-}
-
 /* 32 numbers, rounded: those of low, then those of high. */
 INLINE __m512i join(vec low, vec high)
 {
@@ -40,10 +20,8 @@ INLINE __m512i join(vec low, vec high)
 /* The same as 16 pairs (low, high). */
 INLINE __m512i interleave(vec low, vec high)
 {
-    static const _Alignas(LINE) uint16_t order[32] = {
-        0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23,
-        8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31};
-    return _mm512_permutexvar_epi16(_mm512_load_si512(order), join(low, high));
+    const vec pairs[2] = {low, high};
+    return v_round_places(pairs);
 }
 
 INLINE void store_pairs(void *p, __m512i pairs, bool stream)
@@ -58,12 +36,13 @@ INLINE void store_pairs(void *p, __m512i pairs, bool stream)
 
 INLINE void load_one(const uint16_t *p, vec line[2])
 {
-    split(load_line(p), &line[0], &line[1]);
+    v_load_places((const struct bf16 *)p, line);
 }
 
+/* Only the channels count whose byte is `place`. */
 INLINE void load_one_taken(const uint16_t *p, const uint8_t *argmax, uint8_t place, vec line[2])
 {
-    split(load_line_taken(p, argmax, place), &line[0], &line[1]);
+    v_load_places_taken((const struct bf16 *)p, argmax, place, line);
 }
 
 INLINE void store_one(uint16_t *p, const vec line[2])

@@ -119,7 +119,7 @@ INLINE void pool_window(vec out[2][2][WINOGRAD_MOST], int w, uint16_t *y, uint8_
     __m512i where[2] = {_mm512_setzero_si512(), _mm512_setzero_si512()};
     UNROLL for (int k = 0; k < 4; k++) {
         vec v[2];
-        split(join(out[k / 2][0][2 * w + k % 2], out[k / 2][1][2 * w + k % 2]), &v[0], &v[1]);
+        v_split(join(out[k / 2][0][2 * w + k % 2], out[k / 2][1][2 * w + k % 2]), v);
         UNROLL for (int h = 0; h < 2; h++) {
             vmask better = v_or(v_less(best[h], v[h]), v_is_nan(v[h]));
             best[h] = k == 0 ? v[h] : v_select(better, v[h], best[h]);
