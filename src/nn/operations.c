@@ -327,7 +327,7 @@ const struct operation op_act = {.phase = "activation", .in_place = 1, .run = ac
 const struct operation op_act_backward = {
     .phase = "activation-backward", .in_place = 1u << 1, .run = act_backward_run};
 const struct operation op_act_backward_bias = {
-    .phase = "activation+bias-backward", .run = act_bias_run, .measure = act_bias_measure};
+    .phase = "act+backward-bias", .run = act_bias_run, .measure = act_bias_measure};
 
 /* Pooling: maxpool writes the map and, in training, the positions of the maxima. */
 

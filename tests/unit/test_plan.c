@@ -358,7 +358,7 @@ static void test_plan__fusing_a_bias_changes_no_bit(void **state)
                 struct net a, b;
                 net_open(&a, fused[i], 12, N, p, tier, 3);
                 net_open(&b, apart[i], 12, N, p, tier, 3);
-                assert_int_equal(steps_of(&a, "g", "activation+bias-backward"), 1);
+                assert_int_equal(steps_of(&a, "g", "act+backward-bias"), 1);
                 assert_int_equal(steps_of(&a, "a", "backward-weights"), 0);
                 assert_int_equal(steps_of(&b, "g", "activation-backward"), 1);
                 assert_int_equal(steps_of(&b, "a", "backward-weights"), 1);
