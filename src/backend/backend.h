@@ -195,8 +195,9 @@ struct backend_ops {
     void (*act_backward)(struct backend *b, int n, enum activation act, double param,
                          const struct map *x, const struct map *dy, const struct map *dx);
 
-    /* An activation behind a convolution that only its bias trains of, going back: dbias[c] = what
-     * conv_backward_weights makes of act_backward's dx, bit for bit; dx itself never exists. */
+    /* Back through an activation behind a convolution of which only the bias trains: dbias[c] =
+     * what conv_backward_weights makes of act_backward's dx, bit for bit; dx itself never exists.
+     * workspace: act_bias_workspace bytes, which is the most for n images or fewer. */
     size_t (*act_bias_workspace)(struct backend *b, int n, const struct map *dy);
     void (*act_backward_bias)(struct backend *b, int n, enum activation act, double param,
                               const struct map *x, const struct map *dy, void *dbias,

@@ -1,9 +1,11 @@
 /* norm_vector_body.h - batch normalisation of pointwise.h in vectors: the part of
  * pointwise_vector_body.h that is about it, under the same names. */
 
-/* The coefficients of VEC channels; zero past the last channel. */
+/* The coefficients of a part; zero past the last channel. */
 struct fold_vecs {
-    vec mean, gain, bias, slope, offset, param, inverse;
+    vec mean[PART / VEC], gain[PART / VEC], bias[PART / VEC];
+    vec slope[PART / VEC], offset[PART / VEC];
+    vec param, inverse;
 };
 
 INLINE vec load_channels(const void *reals, int channels, int c0)
@@ -11,18 +13,36 @@ INLINE vec load_channels(const void *reals, int channels, int c0)
     return v_load_some((const float *)reals + c0, channels - c0);
 }
 
+/* Of the `count` channels from c0 on, in their own order. */
 INLINE struct fold_vecs fold_load(const struct norm_fold *f, const void *slope,
-                                  const void *offset, int channels, int c0)
+                                  const void *offset, int channels, int c0, int count)
 {
-    struct fold_vecs v = {.mean = load_channels(f->mean, channels, c0),
-                          .gain = load_channels(f->rstd, channels, c0)};
-    if (f->scale)
-        v.gain = v_mul(v.gain, load_channels(f->scale, channels, c0));
-    v.bias = f->bias ? load_channels(f->bias, channels, c0) : v_set(0);
-    v.slope = slope ? load_channels(slope, channels, c0) : v_set(0);
-    v.offset = offset ? load_channels(offset, channels, c0) : v_set(0);
-    v.param = v_set((float)f->act_param);
-    v.inverse = v_set((float)(1 / f->act_param));
+    struct fold_vecs v = {.param = v_set((float)f->act_param),
+                          .inverse = v_set((float)(1 / f->act_param))};
+    for (int k = 0; k < count / VEC; k++, c0 += VEC) {
+        v.mean[k] = load_channels(f->mean, channels, c0);
+        v.gain[k] = load_channels(f->rstd, channels, c0);
+        if (f->scale)
+            v.gain[k] = v_mul(v.gain[k], load_channels(f->scale, channels, c0));
+        v.bias[k] = f->bias ? load_channels(f->bias, channels, c0) : v_set(0);
+        v.slope[k] = slope ? load_channels(slope, channels, c0) : v_set(0);
+        v.offset[k] = offset ? load_channels(offset, channels, c0) : v_set(0);
+    }
+    return v;
+}
+
+/* In the order of a part. */
+INLINE struct fold_vecs fold_load_part(const struct norm_fold *f, const void *slope,
+                                       const void *offset, int channels, int c0, int count)
+{
+    struct fold_vecs v = fold_load(f, slope, offset, channels, c0, count);
+#ifdef PLACES
+    v_to_places(v.mean);
+    v_to_places(v.gain);
+    v_to_places(v.bias);
+    v_to_places(v.slope);
+    v_to_places(v.offset);
+#endif
     return v;
 }
 
@@ -99,7 +119,7 @@ INLINE void sums_end(struct SUMS(sums) *s, double *a, double *b)
 #ifdef PLACES
     for (int i = 0; i < 2; i++) {
         vec v[2] = {s[0].sum[i], s[1].sum[i]};
-        from_part(v);
+        v_from_places(v);
         s[0].sum[i] = v[0];
         s[1].sum[i] = v[1];
     }
@@ -134,36 +154,6 @@ static void TIER(norm_sums)(const struct tiles *t, const void *vx, double *sums)
     }
 }
 
-/* The coefficients of the `count` channels from c0 on. */
-INLINE void folds_load(const struct norm_fold *f, const void *slope, const void *offset,
-                       int channels, int c0, int count, struct fold_vecs *c)
-{
-    for (int k = 0; k < count / VEC; k++)
-        c[k] = fold_load(f, slope, offset, channels, c0 + k * VEC);
-}
-
-/* The same in the order of a part, `count` channels. */
-INLINE void folds_to_part(int count, struct fold_vecs *c)
-{
-    vec all[5][2];
-    for (int k = 0; k < count / VEC; k++) {
-        all[0][k] = c[k].mean;
-        all[1][k] = c[k].gain;
-        all[2][k] = c[k].bias;
-        all[3][k] = c[k].slope;
-        all[4][k] = c[k].offset;
-    }
-    for (int i = 0; i < 5; i++)
-        to_part(all[i]);
-    for (int k = 0; k < count / VEC; k++) {
-        c[k].mean = all[0][k];
-        c[k].gain = all[1][k];
-        c[k].bias = all[2][k];
-        c[k].slope = all[3][k];
-        c[k].offset = all[4][k];
-    }
-}
-
 INLINE void forward_act(const struct tiles *t, const struct norm_fold *f, const MAP *x,
                         bool stream, MAP *y, enum activation act)
 {
@@ -171,19 +161,17 @@ INLINE void forward_act(const struct tiles *t, const struct norm_fold *f, const 
     for (int p = 0; p < t->pixels; p++) {
         for (int l = 0; l < lines; l++, x += TILE, y += TILE) {
             for (int h = 0; h < CB; h += PART) {
-                struct fold_vecs c[PART / VEC];
-                folds_load(f, NULL, NULL, t->channels, l * CB + h, PART, c);
-                folds_to_part(PART, c);
+                struct fold_vecs c = fold_load_part(f, NULL, NULL, t->channels, l * CB + h, PART);
                 for (int at = t->first * CB + h; at < t->last * CB + h; at += CB) {
                     vec v[PART / VEC];
                     v_ask_ahead(x + at);
                     load_part(x + at, PART, v);
 #pragma GCC unroll 2
                     for (int k = 0; k < PART / VEC; k++) {
-                        vec z = v_fma(v_sub(v[k], c[k].mean), c[k].gain, c[k].bias);
-                        v[k] = ACT(act, c[k].param, c[k].inverse, z);
+                        vec z = v_fma(v_sub(v[k], c.mean[k]), c.gain[k], c.bias[k]);
+                        v[k] = ACT(act, c.param, c.inverse, z);
                     }
-                    store_part(y + at, stream, v);
+                    store_part(y + at, PART, stream, v);
                 }
             }
         }
@@ -201,20 +189,20 @@ static void TIER(norm_forward)(const struct tiles *t, const struct norm_fold *f,
     }
 }
 
-/* VEC elements of one window, of whose four pixels `at` holds the places. */
-INLINE void pool_window(const struct fold_vecs *c, const MAP *x, const size_t at[4], MAP *y,
-                        uint8_t *argmax, enum activation act)
+/* VEC elements of one window, with coefficients `of`; `at` holds the places of its four pixels. */
+INLINE void pool_window(const struct fold_vecs *c, int of, const MAP *x, const size_t at[4],
+                        MAP *y, uint8_t *argmax, enum activation act)
 {
     vec best = v_set(0), where = v_set_number(0);
 #pragma GCC unroll 4
     for (int k = 0; k < 4; k++) {
-        vec z = v_fma(v_sub(LOAD(x + at[k]), c->mean), c->gain, c->bias);
+        vec z = v_fma(v_sub(LOAD(x + at[k]), c->mean[of]), c->gain[of], c->bias[of]);
         vec v = ROUND(ACT(act, c->param, c->inverse, z));
         if (k == 0) {
             best = v;
             continue;
         }
-        vmask better = takes_over(best, v);
+        vmask better = v_takes_over(best, v);
         best = v_select(better, v, best);
         where = v_select(better, v_set_number(k), where);
     }
@@ -233,12 +221,11 @@ INLINE void pool_forward_act(const struct tiles *t, const struct norm_fold *f, i
         const MAP *corner = x + (size_t)pooled_corner(p, w) * pixel;
         for (int l = 0; l < lines; l++, corner += TILE, y += TILE, argmax += argmax ? TILE : 0) {
             for (int h = 0; h < CB; h += PART) {
-                struct fold_vecs c[PART / VEC];
-                folds_load(f, NULL, NULL, t->channels, l * CB + h, PART, c);
+                struct fold_vecs c = fold_load(f, NULL, NULL, t->channels, l * CB + h, PART);
                 for (int e = t->first * CB + h; e < t->last * CB + h; e += CB)
 #pragma GCC unroll 2
                     for (int k = 0; k < PART; k += VEC)
-                        pool_window(&c[k / VEC], corner + e + k, at, y + e + k,
+                        pool_window(&c, k / VEC, corner + e + k, at, y + e + k,
                                     argmax ? argmax + e + k : NULL, act);
             }
         }
@@ -283,15 +270,6 @@ INLINE void ask_ahead(const MAP *x, const struct gradient *g, size_t at)
         v_ask_ahead(g->dy + at);
 }
 
-INLINE void store_summed(MAP *p, const vec *v)
-{
-#ifdef PLACES
-    store_part(p, false, v);
-#else
-    STORE(p, v[0]);
-#endif
-}
-
 INLINE void backward_sums_act(const struct tiles *t, const struct norm_fold *f,
                               const struct pooled *pool, const MAP *x, const MAP *dy, MAP *dz,
                               double *sums, enum activation act)
@@ -303,9 +281,7 @@ INLINE void backward_sums_act(const struct tiles *t, const struct norm_fold *f,
         struct gradient g = gradient_at(pool, dy, p, (size_t)lines * TILE);
         for (int l = 0; l < lines; l++, x += TILE, dz += dz ? TILE : 0) {
             for (int h = 0; h < CB; h += SUMMED) {
-                struct fold_vecs c[SUMMED / VEC];
-                folds_load(f, NULL, NULL, t->channels, l * CB + h, SUMMED, c);
-                folds_to_part(SUMMED, c);
+                struct fold_vecs c = fold_load_part(f, NULL, NULL, t->channels, l * CB + h, SUMMED);
                 double *sum = sums + l * CB + h, *product = products + l * CB + h;
                 struct SUMS(sums) s[SUMMED / VEC];
                 sums_begin(s, sum, product);
@@ -317,13 +293,13 @@ INLINE void backward_sums_act(const struct tiles *t, const struct norm_fold *f,
                     gradient_of(&g, (size_t)(l * TILE + i * CB + h), SUMMED, d);
 #pragma GCC unroll 2
                     for (int k = 0; k < SUMMED / VEC; k++) {
-                        vec centred = v_sub(v[k], c[k].mean);
-                        vec z = v_fma(centred, c[k].gain, c[k].bias);
-                        d[k] = ACT_BACK(act, c[k].inverse, z, d[k]);
+                        vec centred = v_sub(v[k], c.mean[k]);
+                        vec z = v_fma(centred, c.gain[k], c.bias[k]);
+                        d[k] = ACT_BACK(act, c.inverse, z, d[k]);
                         SUMS(sums_add)(&s[k], d[k], centred);
                     }
                     if (dz)
-                        store_summed(dz + i * CB + h, d);
+                        store_part(dz + i * CB + h, SUMMED, false, d);
                 }
                 sums_end(s, sum, product);
             }
@@ -350,9 +326,8 @@ INLINE void backward_act(const struct tiles *t, const struct norm_fold *f,
         struct gradient g = gradient_at(pool, dy, p, (size_t)lines * TILE);
         for (int l = 0; l < lines; l++, x += TILE, dx += TILE) {
             for (int h = 0; h < CB; h += PART) {
-                struct fold_vecs c[PART / VEC];
-                folds_load(f, slope, offset, t->channels, l * CB + h, PART, c);
-                folds_to_part(PART, c);
+                struct fold_vecs c =
+                    fold_load_part(f, slope, offset, t->channels, l * CB + h, PART);
                 for (int at = t->first * CB + h; at < t->last * CB + h; at += CB) {
                     vec v[PART / VEC], d[PART / VEC];
                     ask_ahead(x + at, &g, (size_t)(l * TILE + at));
@@ -360,12 +335,12 @@ INLINE void backward_act(const struct tiles *t, const struct norm_fold *f,
                     gradient_of(&g, (size_t)(l * TILE + at), PART, d);
 #pragma GCC unroll 2
                     for (int k = 0; k < PART / VEC; k++) {
-                        vec centred = v_sub(v[k], c[k].mean);
-                        vec z = v_fma(centred, c[k].gain, c[k].bias);
-                        vec back = ACT_BACK(act, c[k].inverse, z, d[k]);
-                        d[k] = v_fma(c[k].gain, back, v_fma(c[k].slope, centred, c[k].offset));
+                        vec centred = v_sub(v[k], c.mean[k]);
+                        vec z = v_fma(centred, c.gain[k], c.bias[k]);
+                        vec back = ACT_BACK(act, c.inverse, z, d[k]);
+                        d[k] = v_fma(c.gain[k], back, v_fma(c.slope[k], centred, c.offset[k]));
                     }
-                    store_part(dx + at, false, d);
+                    store_part(dx + at, PART, false, d);
                 }
             }
         }

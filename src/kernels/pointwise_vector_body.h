@@ -38,16 +38,17 @@ INLINE void load_part(const MAP *p, int count, vec *v)
 #endif
 }
 
-INLINE void store_part(MAP *p, bool stream, const vec *v)
+INLINE void store_part(MAP *p, int count, bool stream, const vec *v)
 {
 #ifdef PLACES
+    assert(count == CB);
     if (stream)
         v_stream_places(p, v);
     else
         v_store_places(p, v);
 #else
 #pragma GCC unroll 2
-    for (int k = 0; k < PART / VEC; k++)
+    for (int k = 0; k < count / VEC; k++)
         if (stream)
             STREAM(p + k * VEC, v[k]);
         else
@@ -55,33 +56,8 @@ INLINE void store_part(MAP *p, bool stream, const vec *v)
 #endif
 }
 
-/* What is in the order of channels, to that of a part; and back. */
+/* The elements of dy where the maximum was element k of the window: VEC, and `count` as above. */
 
-INLINE void to_part(vec *v)
-{
-#ifdef PLACES
-    v_to_places(v);
-#else
-    (void)v;
-#endif
-}
-
-INLINE void from_part(vec *v)
-{
-#ifdef PLACES
-    v_from_places(v);
-#else
-    (void)v;
-#endif
-}
-
-/* Where v, which comes later, is the maximum in place of best: a NaN stays. */
-INLINE vmask takes_over(vec best, vec v)
-{
-    return v_or(v_less(best, v), v_is_nan(v));
-}
-
-/* VEC elements of dy where the maximum was element k of the window; and `count`, as above. */
 INLINE vec maxpool_part(const MAP *dy, const uint8_t *argmax, int k)
 {
     return v_select(v_bytes_equal(argmax, k), LOAD(dy), v_set(0));
@@ -113,7 +89,7 @@ INLINE void act_forward_of(double param, size_t count, const MAP *x, bool stream
 #pragma GCC unroll 2
         for (int k = 0; k < PART / VEC; k++)
             v[k] = ACT(act, alpha, inverse, v[k]);
-        store_part(y + i, stream, v);
+        store_part(y + i, PART, stream, v);
     }
 }
 
@@ -142,7 +118,7 @@ INLINE void act_backward_of(double param, size_t count, const MAP *x, const MAP 
 #pragma GCC unroll 2
         for (int k = 0; k < PART / VEC; k++)
             d[k] = ACT_BACK(act, inverse, v[k], d[k]);
-        store_part(dx + i, false, d);
+        store_part(dx + i, PART, false, d);
     }
 }
 
@@ -171,7 +147,7 @@ INLINE void maxpool_row(const struct pool_shape *s, int p, const MAP *x, MAP *y,
             for (int k = 1; k < window * window; k++) {
                 vec v = LOAD(corner + (size_t)(k / window) * row +
                                (size_t)(k % window) * size + e);
-                vmask better = takes_over(best, v);
+                vmask better = v_takes_over(best, v);
                 best = v_select(better, v, best);
                 where = v_select(better, v_set_number(k), where);
             }

@@ -353,5 +353,12 @@ INLINE vec_double vd_fma(vec_double a, vec_double b, vec_double c)
 }
 
 #endif
+
+/* Where v, which comes later, is the maximum in place of best: a NaN stays. */
+INLINE vmask v_takes_over(vec best, vec v)
+{
+    return v_or(v_less(best, v), v_is_nan(v));
+}
+
 #endif
 #endif

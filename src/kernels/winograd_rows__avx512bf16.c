@@ -121,7 +121,7 @@ INLINE void pool_window(vec out[2][2][WINOGRAD_MOST], int w, uint16_t *y, uint8_
         vec v[2];
         v_split(join(out[k / 2][0][2 * w + k % 2], out[k / 2][1][2 * w + k % 2]), v);
         UNROLL for (int h = 0; h < 2; h++) {
-            vmask better = v_or(v_less(best[h], v[h]), v_is_nan(v[h]));
+            vmask better = v_takes_over(best[h], v[h]);
             best[h] = k == 0 ? v[h] : v_select(better, v[h], best[h]);
             if (k > 0)
                 where[h] = _mm512_mask_mov_epi32(where[h], better, _mm512_set1_epi32(k << 16 * h));

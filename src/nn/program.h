@@ -120,8 +120,8 @@ void pass_drop_unneeded(struct program *p, struct arena *a);
 
 /* A batch norm read only by an activation applies it itself. */
 void pass_fuse_activation(struct program *p);
-/* An activation behind a convolution that only its bias trains of, and that passes no gradient on,
- * goes back to the bias at once. */
+/* An activation goes back to the bias in front of it at once, where of that convolution nothing
+ * else trains and the image takes no gradient. */
 void pass_fuse_bias(struct program *p);
 /* A batch norm that only a 2x2 max pool reads pools its outputs itself, and goes back from the
  * pool's gradient. (After activations are fused.) */

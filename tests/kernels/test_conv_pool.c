@@ -128,7 +128,7 @@ static struct buffer argmax_new(const struct subject *t)
 }
 
 /* Those up to a multiple of 8 have NaN in x and are computed in vain; the rest of the block must
- * not show what the workspace held. */
+ * not show what the workspace held. Of channel 2, as 0 and 1 may have weights that are NaN. */
 static void expect_finite_images(struct backend *b, const struct test_map *m)
 {
     for (int i = (m->n + 7) / 8 * 8; i < layout_blocks(m->n) * IMAGES; i++)

@@ -285,6 +285,27 @@ static void test_plan__trimmed_rows_are_computed_in_no_pass(void **state)
     net_close(&net);
 }
 
+/* The networks of a test of fusing: of which steps become one, and with them held apart. */
+struct fusing {
+    struct net fused, apart;
+};
+
+static void fusing_open(struct fusing *f, const char *fused, const char *apart, int n,
+                        enum tier tier, enum precision p)
+{
+    net_open(&f->fused, fused, 12, n, p, tier, 3);
+    net_open(&f->apart, apart, 12, n, p, tier, 3);
+}
+
+/* Both make the same step, to the bit. */
+static void fusing_compare(struct fusing *f, int n)
+{
+    assert_true(net_step(&f->fused, n, 2) == net_step(&f->apart, n, 2));
+    expect_same_gradients(&f->fused, &f->apart, NULL);
+    net_close(&f->fused);
+    net_close(&f->apart);
+}
+
 /* The same trick keeps a batch norm and its activation apart. */
 static void test_plan__fusing_an_activation_changes_no_bit(void **state)
 {
@@ -320,21 +341,17 @@ static void test_plan__fusing_a_pool_changes_no_bit(void **state)
             bool winograd = p == PRECISION_FP32 || tier == TIER_AVX512BF16;
             if (!tier_available(tier) || !winograd)
                 continue;
-            struct net a, b;
-            net_open(&a, fused, 12, N, p, tier, 3);
-            net_open(&b, apart, 12, N, p, tier, 3);
-            assert_int_equal(steps_of(&a, "c", "forward+pool"), 1);
-            assert_int_equal(steps_of(&a, "p", "pool"), 0);
-            assert_int_equal(steps_of(&a, "c", "pool+backward-data"), 1);
-            assert_int_equal(steps_of(&a, "c", "pool+backward-weights"), 1);
-            assert_int_equal(steps_of(&a, "p", "pool-backward"), 0);
-            assert_int_equal(steps_of(&b, "c", "forward"), 1);
-            assert_int_equal(steps_of(&b, "p", "pool"), 1);
-            assert_int_equal(steps_of(&b, "p", "pool-backward"), 1);
-            assert_true(net_step(&a, N, 2) == net_step(&b, N, 2));
-            expect_same_gradients(&a, &b, NULL);
-            net_close(&a);
-            net_close(&b);
+            struct fusing f;
+            fusing_open(&f, fused, apart, N, tier, p);
+            assert_int_equal(steps_of(&f.fused, "c", "forward+pool"), 1);
+            assert_int_equal(steps_of(&f.fused, "p", "pool"), 0);
+            assert_int_equal(steps_of(&f.fused, "c", "pool+backward-data"), 1);
+            assert_int_equal(steps_of(&f.fused, "c", "pool+backward-weights"), 1);
+            assert_int_equal(steps_of(&f.fused, "p", "pool-backward"), 0);
+            assert_int_equal(steps_of(&f.apart, "c", "forward"), 1);
+            assert_int_equal(steps_of(&f.apart, "p", "pool"), 1);
+            assert_int_equal(steps_of(&f.apart, "p", "pool-backward"), 1);
+            fusing_compare(&f, N);
         }
 }
 
@@ -355,17 +372,13 @@ static void test_plan__fusing_a_bias_changes_no_bit(void **state)
     for (enum tier tier = TIER_REF; tier < TIER_COUNT; tier++)
         for (enum precision p = PRECISION_FP32; p <= PRECISION_BF16; p++)
             for (int i = 0; i < 2 && tier_available(tier); i++) {
-                struct net a, b;
-                net_open(&a, fused[i], 12, N, p, tier, 3);
-                net_open(&b, apart[i], 12, N, p, tier, 3);
-                assert_int_equal(steps_of(&a, "g", "act+backward-bias"), 1);
-                assert_int_equal(steps_of(&a, "a", "backward-weights"), 0);
-                assert_int_equal(steps_of(&b, "g", "activation-backward"), 1);
-                assert_int_equal(steps_of(&b, "a", "backward-weights"), 1);
-                assert_true(net_step(&a, N, 2) == net_step(&b, N, 2));
-                expect_same_gradients(&a, &b, NULL);
-                net_close(&a);
-                net_close(&b);
+                struct fusing f;
+                fusing_open(&f, fused[i], apart[i], N, tier, p);
+                assert_int_equal(steps_of(&f.fused, "g", "act+backward-bias"), 1);
+                assert_int_equal(steps_of(&f.fused, "a", "backward-weights"), 0);
+                assert_int_equal(steps_of(&f.apart, "g", "activation-backward"), 1);
+                assert_int_equal(steps_of(&f.apart, "a", "backward-weights"), 1);
+                fusing_compare(&f, N);
             }
 }
 
@@ -382,18 +395,15 @@ static void test_plan__fusing_a_norm_and_a_pool_changes_no_bit(void **state)
         for (enum precision p = PRECISION_FP32; p <= PRECISION_BF16; p++) {
             if (!tier_available(tier))
                 continue;
-            struct net a, b;
-            net_open(&a, fused, 12, N, p, tier, 3);
-            net_open(&b, apart, 12, N, p, tier, 3);
-            assert_int_equal(steps_of(&a, "n", "norm+pool"), 1);
-            assert_int_equal(steps_of(&a, "n", "pool+norm-backward"), 1);
-            assert_int_equal(steps_of(&a, "p", "pool") + steps_of(&a, "p", "pool-backward"), 0);
-            assert_int_equal(steps_of(&b, "p", "pool"), 1);
-            assert_int_equal(steps_of(&b, "p", "pool-backward"), 1);
-            assert_true(net_step(&a, N, 2) == net_step(&b, N, 2));
-            expect_same_gradients(&a, &b, NULL);
-            net_close(&a);
-            net_close(&b);
+            struct fusing f;
+            fusing_open(&f, fused, apart, N, tier, p);
+            assert_int_equal(steps_of(&f.fused, "n", "norm+pool"), 1);
+            assert_int_equal(steps_of(&f.fused, "n", "pool+norm-backward"), 1);
+            assert_int_equal(steps_of(&f.fused, "p", "pool"), 0);
+            assert_int_equal(steps_of(&f.fused, "p", "pool-backward"), 0);
+            assert_int_equal(steps_of(&f.apart, "p", "pool"), 1);
+            assert_int_equal(steps_of(&f.apart, "p", "pool-backward"), 1);
+            fusing_compare(&f, N);
         }
 }
 

@@ -19,7 +19,7 @@
 
 enum {
     V_BYTES = 1 << 19,      /* of an item, at most, unless one tile of some rows has more */
-    V_MOST = 1 << 20,       /* likewise, where U does not stay */
+    V_MOST = 1 << 20,       /* likewise, where U does not stay; and of one tile of eight rows */
     U_STAYS = 1 << 20,      /* bytes of U, at most */
     SUM_TILE = 2 * TILE,    /* float [32 images][32 channels] */
     SUM_STEP = ROW_PIXELS * SUM_TILE + LINE, /* from point to point; a line more, lest they all
