@@ -243,10 +243,11 @@ INLINE void sums_of(const int count, const int first, const int end, const struc
     for (int half = 0; half < 2; half++, m += TILE_ROWS * SUM_LINE) {
         struct tile_output nothing = {0};
         struct ahead nowhere = {0};
-        struct quarter_sums low = {m, SUM_LINE, (ptrdiff_t)m_pixel};
-        struct quarter_sums high = {m + LINE, SUM_LINE, (ptrdiff_t)m_pixel};
-        row_quarter(count, first, end, p, half * HALF, p->w, low, &nothing, &nowhere);
-        row_quarter(count, first, end, p, half * HALF, p->w + w_half, high, &nothing, &nowhere);
+        for (int k = p->k_begin; k < p->k_end; k++) {
+            struct quarter_sums to = {m + k * LINE, SUM_LINE, (ptrdiff_t)m_pixel};
+            row_quarter(count, first, end, p, half * HALF, p->w + (size_t)k * w_half, to, &nothing,
+                        &nowhere);
+        }
     }
 }
 

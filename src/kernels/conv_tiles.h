@@ -101,6 +101,7 @@ struct tile_pixels {
     int count;              /* pixels, 1 to 4 */
     char *y;                /* the first tile */
     size_t y_pixel;         /* bytes */
+    int k_begin, k_end;     /* `sums`: which halves of the line of K, of 0 and 1 */
 };
 
 /* Pixels of dy and those of x that they are multiplied with, over several blocks of images: x as
@@ -129,8 +130,8 @@ struct conv_tile_kernels {
      * filter stay in registers, 9 loads for 12 products. */
     void (*row)(struct tile_run *run, const struct tile_pixels *p);
 
-    /* The same sums, left as they are: pixel i float [32 images][32 channels] at m + i * m_pixel
-     * bytes. Without bias, y and what is to be stored. */
+    /* The same sums of some halves of the line, left as they are: pixel i float [32 images]
+     * [32 channels] at m + i * m_pixel bytes. Without bias, y and what is to be stored. */
     void (*sums)(const struct tile_pixels *p, void *m, size_t m_pixel);
 
     /* Stores what is left. */

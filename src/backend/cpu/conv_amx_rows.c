@@ -5,9 +5,10 @@
  * rows of some tiles of one block of images and some lines of K:
  *
  *      input      map -> V [row][point of every tile][line of C]      rows that the outputs reach
- *      line of K > tile > four rows:
- *         products   M [point of the tile][row] = V * U, three rows of the filter by all of C
- *         outputs    M -> map, or its 2x2 max pool
+ *      line of K > some groups, four rows of a tile each:
+ *         point > group:
+ *            products   M [group][point][row] = V * U, three rows of the filter by all of C
+ *         outputs       M -> map, or its 2x2 max pool
  *
  * Backward-data is forward from dy with the taps in reverse. Items are cut so that V stays in the
  * second-level cache, beside the weights U, while the lines of K go by: rather between tiles, where
@@ -24,6 +25,8 @@ enum {
     SUM_TILE = 2 * TILE,    /* float [32 images][32 channels] */
     SUM_STEP = ROW_PIXELS * SUM_TILE + LINE, /* from point to point; a line more, lest they all
                                                 fall into the same sets of the caches */
+    GROUPS_AT_ONCE = 4,     /* for which the weights of a point stay in the first-level cache */
+    NEAR_LINES = 3,         /* of C, at most, whose V and weights of both halves of K fit there */
     PACK_STREAM_BYTES = 4 << 20, /* weights of this size leave the second-level caches anyway */
     ITEMS_PER_THREAD = 2    /* at least, where the work can be cut so */
 };
@@ -44,6 +47,12 @@ struct rows_job {
     int line_parts;             /* into which lines of K are cut */
     char *workspace;
     size_t worker_bytes;
+};
+
+/* Up to four rows of a tile, whose points begin at `point`. */
+struct rows_group {
+    int tile, point;
+    int y, count;
 };
 
 /* An item in the making, and the worker's memory for it. */
@@ -100,50 +109,87 @@ static void transform_row(const struct rows_stage *g, int y)
     }
 }
 
-/* M of `count` rows from y on, of tile t, whose points begin at `point`. */
-static void multiply(const struct rows_stage *g, int line, int t, int point, int y, int count)
+/* M of group i at a place of its tile, and of its rows. */
+static char *m_at(const struct rows_stage *g, int i, int place)
+{
+    return g->m + (size_t)(i * WINOGRAD_POINTS + place) * SUM_STEP;
+}
+
+/* Where point f stands among those of a tile of m, or -1. */
+static int place_of(int m, int f)
+{
+    for (int i = 0; i < m + 2; i++)
+        if (winograd_points[m][i] == f)
+            return i;
+    return -1;
+}
+
+/* M of the groups at point f, of some halves of a line. */
+static void multiply(const struct rows_stage *g, int line, const struct rows_group *groups,
+                     int count, int f, int k_begin, int k_end)
 {
     static const struct conv_hit row = {0, 0};
     const struct rows_job *j = g->j;
-    int m = tile_size(&j->tiles, t), in_lines = j->maps.in_lines;
+    int in_lines = j->maps.in_lines;
     struct tile_pixels p = {
-        .x = g->v + (size_t)point * point_bytes(in_lines),
         .x_pixel = v_row_bytes(j->cut.tiles, in_lines), .x_width = g->v_end - g->v_begin,
-        .column = y - j->maps.pad - g->v_begin, .c_lines = in_lines,
-        .r = 1, .rows = &row, .row_count = 1, .count = count,
+        .c_lines = in_lines,
+        .w = j->packed + (size_t)(line * WINOGRAD_POINTS + f) * u_point_bytes(in_lines),
+        .r = 1, .rows = &row, .row_count = 1, .k_begin = k_begin, .k_end = k_end,
     };
-    for (int i = 0; i < m + 2; i++, p.x += point_bytes(in_lines)) {
-        int f = line * WINOGRAD_POINTS + winograd_points[m][i];
-        p.w = j->packed + (size_t)f * u_point_bytes(in_lines);
-        j->b->kernels.tiles.sums(&p, g->m + (size_t)i * SUM_STEP, SUM_TILE);
-    }
-}
-
-static void write_rows(const struct rows_stage *g, int line, const float *bias, int t, int y,
-                       int count)
-{
-    const struct rows_job *j = g->j;
-    int m = tile_size(&j->tiles, t), x = tile_begin(&j->tiles, t);
-    void *pixels[WINOGRAD_MOST];
     for (int i = 0; i < count; i++) {
-        list_outputs(&j->maps, line, g->block, y + i, x, 1, m, NULL, g->images, pixels);
-        j->b->kernels.rows.output(m, g->images, g->m + (size_t)i * SUM_TILE, SUM_STEP, bias,
-                                  j->maps.stream, pixels);
+        const struct rows_group *of = &groups[i];
+        int place = place_of(tile_size(&j->tiles, of->tile), f);
+        if (place < 0)
+            continue;
+        p.x = g->v + (size_t)(of->point + place) * point_bytes(in_lines);
+        p.column = of->y - j->maps.pad - g->v_begin;
+        p.count = of->count;
+        j->b->kernels.tiles.sums(&p, m_at(g, i, place), SUM_TILE);
     }
 }
 
-static void write_pooled_rows(const struct rows_stage *g, int line, const float *bias, int t,
-                              int y, int count)
+static void write_rows(const struct rows_stage *g, int line, const float *bias,
+                       const struct rows_group *of, const char *m)
 {
     const struct rows_job *j = g->j;
-    int m = tile_size(&j->tiles, t), x = tile_begin(&j->tiles, t);
+    int size = tile_size(&j->tiles, of->tile), x = tile_begin(&j->tiles, of->tile);
+    void *pixels[WINOGRAD_MOST];
+    for (int i = 0; i < of->count; i++, m += SUM_TILE) {
+        list_outputs(&j->maps, line, g->block, of->y + i, x, 1, size, NULL, g->images, pixels);
+        j->b->kernels.rows.output(size, g->images, m, SUM_STEP, bias, j->maps.stream, pixels);
+    }
+}
+
+static void write_pooled_rows(const struct rows_stage *g, int line, const float *bias,
+                              const struct rows_group *of, const char *m)
+{
+    const struct rows_job *j = g->j;
+    int size = tile_size(&j->tiles, of->tile), x = tile_begin(&j->tiles, of->tile);
     void *pooled[WINOGRAD_MOST / 2];
     uint8_t *argmax[WINOGRAD_MOST / 2];
-    for (int i = 0; i < count; i += 2) {
-        list_pooled(j->b, &j->maps, line, g->block, y + i, x, 2, m, pooled, argmax);
-        j->b->kernels.rows.output_pooled(m, g->images, g->m + (size_t)i * SUM_TILE, SUM_STEP,
-                                         SUM_TILE, bias, pooled, argmax[0] ? argmax : NULL);
+    for (int i = 0; i < of->count; i += 2, m += 2 * SUM_TILE) {
+        list_pooled(j->b, &j->maps, line, g->block, of->y + i, x, 2, size, pooled, argmax);
+        j->b->kernels.rows.output_pooled(size, g->images, m, SUM_STEP, SUM_TILE, bias, pooled,
+                                         argmax[0] ? argmax : NULL);
     }
+}
+
+/* The halves of a line share V; where that and their weights do not fit the first-level cache, the
+ * groups share the weights of each. */
+static void write_groups(const struct rows_stage *g, int line, const float *bias,
+                         const struct rows_group *groups, int count)
+{
+    const struct winograd_maps *maps = &g->j->maps;
+    int halves = maps->in_lines <= NEAR_LINES ? 2 : 1;
+    for (int f = 0; f < WINOGRAD_POINTS; f++)
+        for (int k = 0; k < 2; k += halves)
+            multiply(g, line, groups, count, f, k, k + halves);
+    for (int i = 0; i < count; i++)
+        if (maps->pooled)
+            write_pooled_rows(g, line, bias, &groups[i], m_at(g, i, 0));
+        else
+            write_rows(g, line, bias, &groups[i], m_at(g, i, 0));
 }
 
 /* Fours, but a rest of five or six begins with three: one or two alone would load their weights for
@@ -178,16 +224,18 @@ static void write_line(const struct rows_stage *g, int line)
 {
     const struct rows_job *j = g->j;
     _Alignas(LINE) float bias[CHANNELS];
+    struct rows_group groups[GROUPS_AT_ONCE];
+    int count = 0;
     copy_bias(j->b, &j->maps, line, bias);
     for (int t = g->t_begin, point = 0; t < g->t_end; point += tile_size(&j->tiles, t) + 2, t++)
-        for (int y = g->y_begin, count; y < g->y_end; y += count) {
-            count = next_rows(j, g->y_end - y);
-            multiply(g, line, t, point, y, count);
-            if (j->maps.pooled)
-                write_pooled_rows(g, line, bias, t, y, count);
-            else
-                write_rows(g, line, bias, t, y, count);
+        for (int y = g->y_begin; y < g->y_end; y += groups[count++].count) {
+            if (count == GROUPS_AT_ONCE) {
+                write_groups(g, line, bias, groups, count);
+                count = 0;
+            }
+            groups[count] = (struct rows_group){t, point, y, next_rows(j, g->y_end - y)};
         }
+    write_groups(g, line, bias, groups, count);
 }
 
 static void rows_item(void *ctx, int item, int worker)
@@ -243,7 +291,8 @@ static struct rows_cut cut_rows(const struct conv_shape *s, enum conv_pass pass)
 
 static size_t worker_bytes(const struct rows_cut *c, int in_lines)
 {
-    return (size_t)c->v_rows * v_row_bytes(c->tiles, in_lines) + WINOGRAD_POINTS * SUM_STEP;
+    return (size_t)c->v_rows * v_row_bytes(c->tiles, in_lines) +
+           GROUPS_AT_ONCE * WINOGRAD_POINTS * SUM_STEP;
 }
 
 static void rows_run(struct cpu_backend *b, const struct conv_work *w)
