@@ -139,8 +139,8 @@ struct quarter_sums {
 /* A quarter of what `row` computes: 16 images (x) and 16 channels (w). Of the count + 2 input
  * columns those in [first, end) are inside the map. */
 INLINE void row_quarter(const int count, const int first, const int end,
-                        const struct tile_pixels *p, ptrdiff_t x_half, const char *weights,
-                        struct quarter_sums to, struct tile_output *output, struct ahead *ahead)
+                        const struct tile_pixels *p, const char *weights, struct quarter_sums to,
+                        struct tile_output *output, struct ahead *ahead)
 {
     const size_t step = p->x_pixel;
     TILE_ZERO(0);
@@ -152,7 +152,7 @@ INLINE void row_quarter(const int count, const int first, const int end,
         TILE_ZERO(3);
     for (int i = 0; i < p->row_count; i++) {
         const char *a = p->x + (ptrdiff_t)((size_t)p->rows[i].at * p->x_row) +
-                        (ptrdiff_t)p->column * (ptrdiff_t)step + x_half;
+                        (ptrdiff_t)p->column * (ptrdiff_t)step + p->half * HALF;
         const char *w = weights + (size_t)(p->rows[i].tap * p->c_lines) * ROW_TAPS * TILE_REGISTER;
         for (int c = 0; c < p->c_lines; c++, a += TILE_BYTES, w += ROW_TAPS * TILE_REGISTER) {
             TILE_LOAD(4, w, LINE);
@@ -216,23 +216,25 @@ INLINE void row_of(const int count, const int first, const int end, struct tile_
                    const struct tile_pixels *p)
 {
     size_t w_half = conv_tiles_half_bytes(p->c_lines, p->r, ROW_TAPS);
-    struct ahead ahead = {p->ahead, p->ahead ? p->ahead + (size_t)count * p->x_pixel : NULL};
-    for (int half = 0; half < 2; half++) {
-        struct tile_output output = run->output;
-        float *sums = run->sums[run->current];
-        struct quarter_sums low = {(char *)sums, LINE, TILE_REGISTER};
-        struct quarter_sums high = {(char *)(sums + HIGH), LINE, TILE_REGISTER};
-        row_quarter(count, first, end, p, half * HALF, p->w, low, &output, &ahead);
-        row_quarter(count, first, end, p, half * HALF, p->w + w_half, high, &output, &ahead);
-        store_rest(&output);
-        run->output = (struct tile_output){.sums = sums,
-                                           .bias = p->bias,
-                                           .y = p->y + half * HALF,
-                                           .step = p->y_pixel,
-                                           .count = (unsigned)count * TILE_ROWS,
-                                           .stream = run->stream};
-        run->current ^= 1;
-    }
+    size_t bytes = (size_t)count * p->x_pixel / 2;
+    struct ahead ahead = {0};
+    if (p->ahead)
+        ahead = (struct ahead){p->ahead + (size_t)p->half * bytes,
+                               p->ahead + (size_t)(p->half + 1) * bytes};
+    struct tile_output output = run->output;
+    float *sums = run->sums[run->current];
+    struct quarter_sums low = {(char *)sums, LINE, TILE_REGISTER};
+    struct quarter_sums high = {(char *)(sums + HIGH), LINE, TILE_REGISTER};
+    row_quarter(count, first, end, p, p->w, low, &output, &ahead);
+    row_quarter(count, first, end, p, p->w + w_half, high, &output, &ahead);
+    store_rest(&output);
+    run->output = (struct tile_output){.sums = sums,
+                                       .bias = p->bias,
+                                       .y = p->y + p->half * HALF,
+                                       .step = p->y_pixel,
+                                       .count = (unsigned)count * TILE_ROWS,
+                                       .stream = run->stream};
+    run->current ^= 1;
 }
 
 /* The same, but the sums are left as they are, lines of 32 channels. */
@@ -240,14 +242,12 @@ INLINE void sums_of(const int count, const int first, const int end, const struc
                     char *m, size_t m_pixel)
 {
     size_t w_half = conv_tiles_half_bytes(p->c_lines, p->r, ROW_TAPS);
-    for (int half = 0; half < 2; half++, m += TILE_ROWS * SUM_LINE) {
+    m += p->half * TILE_ROWS * SUM_LINE;
+    for (int k = p->k_begin; k < p->k_end; k++) {
         struct tile_output nothing = {0};
         struct ahead nowhere = {0};
-        for (int k = p->k_begin; k < p->k_end; k++) {
-            struct quarter_sums to = {m + k * LINE, SUM_LINE, (ptrdiff_t)m_pixel};
-            row_quarter(count, first, end, p, half * HALF, p->w + (size_t)k * w_half, to, &nothing,
-                        &nowhere);
-        }
+        struct quarter_sums to = {m + k * LINE, SUM_LINE, (ptrdiff_t)m_pixel};
+        row_quarter(count, first, end, p, p->w + (size_t)k * w_half, to, &nothing, &nowhere);
     }
 }
 

@@ -29,8 +29,9 @@ enum {
     ROW_PIXELS = 4,                     /* outputs of one call of `row` */
     ROW_TAPS = 3,                       /* columns of the filter that `row` wants */
     OUTER_TAPS = 3,                     /* likewise `outer_row` */
-    LINES_AHEAD = 11,                   /* of the input asked for at a time: in the 12 times that
-                                           `row` goes through a line of C, all that it reads anew */
+    LINES_AHEAD = 11,                   /* of the input asked for at a time: in the 6 times that
+                                           `row` goes through a line of C, half of what it reads
+                                           anew */
     RUN_LINES = ROW_PIXELS * TILE_ROWS, /* of one set of sums */
     REGISTER_REALS = TILE_REGISTER / 4,
     CHANNELS = 32                       /* of a line, in bf16 */
@@ -83,7 +84,9 @@ struct tile_pixel {
     char *y;                /* the tile */
 };
 
-/* The same for up to four neighbouring pixels of a row, a filter of three columns, and stride 1. */
+/* The same of half of the images for up to four neighbouring pixels of a row, a filter of three
+ * columns, and stride 1. Who goes through a row had better take one half first and then the other:
+ * the next call then finds the weights and two columns of the input in the first-level cache. */
 struct tile_pixels {
     const char *x;          /* as above */
     size_t x_row, x_pixel;
@@ -97,11 +100,13 @@ struct tile_pixels {
     int row_count;
     const float *bias;
     const char *ahead;      /* pixels of the input that later calls read, as many as count, to be
-                               brought into the second-level cache; NULL: none */
+                               brought into the second-level cache, half of them by either half;
+                               NULL: none */
+    int half;               /* of the images: 0 or 1 */
     int count;              /* pixels, 1 to 4 */
     char *y;                /* the first tile */
     size_t y_pixel;         /* bytes */
-    int k_begin, k_end;     /* `sums`: which halves of the line of K, of 0 and 1 */
+    int k_begin, k_end;     /* `sums`: which halves of the line of K */
 };
 
 /* Pixels of dy and those of x that they are multiplied with, over several blocks of images: x as
@@ -126,12 +131,12 @@ struct conv_tile_kernels {
      * channels, 4 loads for 4 products. */
     void (*pixel)(struct tile_run *run, const struct tile_pixel *p);
 
-    /* The same for four pixels by 16 images by 16 channels: the three weights of a row of the
-     * filter stay in registers, 9 loads for 12 products. */
+    /* The same for four pixels of half of the images, by 16 channels: the three weights of a row of
+     * the filter stay in registers, 9 loads for 12 products. */
     void (*row)(struct tile_run *run, const struct tile_pixels *p);
 
     /* The same sums of some halves of the line, left as they are: pixel i float [32 images]
-     * [32 channels] at m + i * m_pixel bytes. Without bias, y and what is to be stored. */
+     * [32 channels] at m + i * m_pixel bytes. Without bias, y, ahead and what is to be stored. */
     void (*sums)(const struct tile_pixels *p, void *m, size_t m_pixel);
 
     /* Stores what is left. */

@@ -283,7 +283,8 @@ static void check_row(int count, int width, int column)
         .row_count = 2, .bias = bias, .count = count,
         .y = (char *)y[0][0][1], .y_pixel = sizeof y[0][0],
     };
-    kernels.row(&run, &four);
+    for (four.half = 0; four.half < 2; four.half++)
+        kernels.row(&run, &four);
     kernels.end(&run);
     kernels.begin(&run, true);
     for (int i = 0; i < count; i++) {

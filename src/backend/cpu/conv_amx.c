@@ -173,9 +173,9 @@ static void gather_pixels(const struct gather_row *g)
     }
 }
 
-/* Fours, but a rest of five or six begins with three: one or two alone would load their weights for
- * little. */
-static void gather_fours(const struct gather_row *g)
+/* Half of the images. Fours, but a rest of five or six begins with three: one or two alone would
+ * load their weights for little. */
+static void gather_fours(const struct gather_row *g, int half)
 {
     const struct gather_job *j = g->j;
     int pad = j->order == ORDER_TURNED ? ROW_TAPS - 1 - j->s->pad : j->s->pad;
@@ -183,7 +183,7 @@ static void gather_fours(const struct gather_row *g)
         .x = g->x, .x_row = g->x_row, .x_pixel = g->x_pixel, .x_width = j->in.w,
         .c_lines = j->in_lines, .w = g->w, .r = j->s->r,
         .rows = g->hits, .row_count = g->hit_count,
-        .bias = g->bias, .y = g->y, .y_pixel = g->y_pixel,
+        .bias = g->bias, .half = half, .y = g->y, .y_pixel = g->y_pixel,
     };
     for (int x = 0; x < j->out.w; x += p.count, p.y += (size_t)p.count * g->y_pixel) {
         int rest = j->out.w - x;
@@ -265,10 +265,12 @@ static void gather_row(struct gather_stage *g, int block, int y, int line)
         .hit_count = hit_count,
         .ahead = ahead,
     };
-    if (j->by_row)
-        gather_fours(&r);
-    else
+    if (!j->by_row) {
         gather_pixels(&r);
+        return;
+    }
+    gather_fours(&r, 0);
+    gather_fours(&r, 1);
 }
 
 /* Pools the two rows that end with row y. */

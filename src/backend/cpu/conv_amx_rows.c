@@ -124,9 +124,9 @@ static int place_of(int m, int f)
     return -1;
 }
 
-/* M of the groups at point f, of some halves of a line. */
+/* M of the groups at point f, of half of the images and some halves of a line. */
 static void multiply(const struct rows_stage *g, int line, const struct rows_group *groups,
-                     int count, int f, int k_begin, int k_end)
+                     int count, int f, int half, struct conv_range k)
 {
     static const struct conv_hit row = {0, 0};
     const struct rows_job *j = g->j;
@@ -135,7 +135,7 @@ static void multiply(const struct rows_stage *g, int line, const struct rows_gro
         .x_pixel = v_row_bytes(j->cut.tiles, in_lines), .x_width = g->v_end - g->v_begin,
         .c_lines = in_lines,
         .w = j->packed + (size_t)(line * WINOGRAD_POINTS + f) * u_point_bytes(in_lines),
-        .r = 1, .rows = &row, .row_count = 1, .k_begin = k_begin, .k_end = k_end,
+        .r = 1, .rows = &row, .row_count = 1, .half = half, .k_begin = k.begin, .k_end = k.end,
     };
     for (int i = 0; i < count; i++) {
         const struct rows_group *of = &groups[i];
@@ -184,7 +184,8 @@ static void write_groups(const struct rows_stage *g, int line, const float *bias
     int halves = maps->in_lines <= NEAR_LINES ? 2 : 1;
     for (int f = 0; f < WINOGRAD_POINTS; f++)
         for (int k = 0; k < 2; k += halves)
-            multiply(g, line, groups, count, f, k, k + halves);
+            for (int half = 0; half < 2; half++)
+                multiply(g, line, groups, count, f, half, (struct conv_range){k, k + halves});
     for (int i = 0; i < count; i++)
         if (maps->pooled)
             write_pooled_rows(g, line, bias, &groups[i], m_at(g, i, 0));
