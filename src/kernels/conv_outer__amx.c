@@ -6,7 +6,6 @@
 #include "kernels/conv_tiles.h"
 
 #include <assert.h>
-#include <string.h>
 
 #include "kernels/tile_lines.h"
 
@@ -158,48 +157,45 @@ static void add(size_t count, float *sum, const float *more)
         sum[i] += more[i];
 }
 
-/* sum[count] = the tree over lanes [first, first + lanes) from `at` on; false without any lane. */
-static bool add_lanes(const float *const *lane, int first, int lanes, size_t at, int count,
-                      float *sum)
+/* REGISTER_REALS numbers from `at` on, added up as a tree over the lanes that there are: in `room`
+ * or, of a single lane, its own. */
+static const float *add_lanes(const float *const lane[8], size_t at,
+                              float room[7][REGISTER_REALS])
 {
-    if (lanes == 1) {
-        if (lane[first])
-            memcpy(sum, lane[first] + at, (size_t)count * sizeof *sum);
-        return lane[first] != NULL;
-    }
-    float right[REGISTER_REALS];
-    bool has_left = add_lanes(lane, first, lanes / 2, at, count, sum);
-    bool has_right = add_lanes(lane, first + lanes / 2, lanes / 2, at, count,
-                               has_left ? right : sum);
-    if (has_left && has_right)
-        for (int i = 0; i < count; i++)
-            sum[i] += right[i];
-    return has_left || has_right;
-}
-
-/* Channel i of half `half` of a line. */
-static int channel_of(bool parity, int half, int i)
-{
-    return parity ? 2 * i + half : half * TILE_ROWS + i;
+    const float *sum[8];
+    for (int l = 0; l < 8; l++)
+        sum[l] = lane[l] ? lane[l] + at : NULL;
+    for (int count = 4; count > 0; count /= 2)
+        for (int l = 0; l < count; l++) {
+            const float *left = sum[2 * l], *right = sum[2 * l + 1];
+            sum[l] = left ? left : right;
+            if (!left || !right)
+                continue;
+            for (int i = 0; i < REGISTER_REALS; i++)
+                (*room)[i] = left[i] + right[i];
+            sum[l] = *room++;
+        }
+    assert(sum[0]);
+    return sum[0];
 }
 
 static void unpack(const float *const lane[8], int k, int c, int taps, int k_half, int c_half,
                    bool parity, float *dw)
 {
-    int k_first = k_half / 2 * CHANNELS, c_first = c_half / 2 * CHANNELS;
+    int k_first = k_half / 2 * CHANNELS, k_odd = k_half % 2;
+    int from = c_half / 2 * CHANNELS + c_half % 2 * (parity ? 1 : TILE_ROWS);
+    int apart = parity ? 2 : 1, channels = (c - from + apart - 1) / apart;
+    channels = channels < TILE_ROWS ? channels : TILE_ROWS;
     for (int tap = 0; tap < taps; tap++) {
-        float sum[TILE_ROWS][TILE_ROWS];
-        bool any = add_lanes(lane, 0, 8, (size_t)tap * REGISTER_REALS, REGISTER_REALS, sum[0]);
-        assert(any);
-        (void)any;
+        float room[7][REGISTER_REALS];
+        const float *sum = add_lanes(lane, (size_t)tap * REGISTER_REALS, room);
         for (int j = 0; j < TILE_ROWS; j++) {
-            int to = k_first + (parity ? 2 * j + k_half % 2 : tile_pair_channel(k_half % 2, j));
-            for (int i = 0; i < TILE_ROWS && to < k; i++) {
-                int from = c_first + channel_of(parity, c_half % 2, i);
-                if (from < c)
-                    dw[((size_t)to * (size_t)c + (size_t)from) * (size_t)taps + (size_t)tap] =
-                        sum[i][j];
-            }
+            int to = k_first + (parity ? 2 * j + k_odd : tile_pair_channel(k_odd, j));
+            if (to >= k)
+                continue;
+            float *out = dw + ((size_t)to * (size_t)c + (size_t)from) * (size_t)taps + tap;
+            for (int i = 0; i < channels; i++)
+                out[i * apart * taps] = sum[i * TILE_ROWS + j];
         }
     }
 }
