@@ -182,7 +182,7 @@ static const float *add_lanes(const float *const lane[8], size_t at,
 static void unpack(const float *const lane[8], int k, int c, int taps, int k_half, int c_half,
                    bool parity, float *dw)
 {
-    int k_first = k_half / 2 * CHANNELS, k_odd = k_half % 2;
+    int k_first = k_half / 2 * CHANNELS, half = k_half % 2;
     int from = c_half / 2 * CHANNELS + c_half % 2 * (parity ? 1 : TILE_ROWS);
     int apart = parity ? 2 : 1, channels = (c - from + apart - 1) / apart;
     channels = channels < TILE_ROWS ? channels : TILE_ROWS;
@@ -190,7 +190,7 @@ static void unpack(const float *const lane[8], int k, int c, int taps, int k_hal
         float room[7][REGISTER_REALS];
         const float *sum = add_lanes(lane, (size_t)tap * REGISTER_REALS, room);
         for (int j = 0; j < TILE_ROWS; j++) {
-            int to = k_first + (parity ? 2 * j + k_odd : tile_pair_channel(k_odd, j));
+            int to = k_first + (parity ? 2 * j + half : tile_pair_channel(half, j));
             if (to >= k)
                 continue;
             float *out = dw + ((size_t)to * (size_t)c + (size_t)from) * (size_t)taps + tap;

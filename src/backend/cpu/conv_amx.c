@@ -9,7 +9,8 @@
  *   within    block > row > line of K > pixels, while the weights of a layer fit the cache beside
  *             the rows that are read;
  *             line of K > block > row > pixels, when they do not: those of one line stay in it
- *             beside the map, and with many weights it pays to let several maps pass by
+ *             beside the map, and with many weights it pays to let several maps pass by;
+ *             four pixels at a time a row of half of the images, then of the other half
  *
  * With a 2x2 max pool behind, forward goes by pairs of rows, which lie in the scratch of a thread
  * until they are pooled. Backward-data then reads rows that it spreads from the pool's gradient

@@ -109,7 +109,7 @@ static void transform_row(const struct rows_stage *g, int y)
     }
 }
 
-/* M of group i at a place of its tile, and of its rows. */
+/* M of group i, row by row, of the point that stands at `place` of its tile. */
 static char *m_at(const struct rows_stage *g, int i, int place)
 {
     return g->m + (size_t)(i * WINOGRAD_POINTS + place) * SUM_STEP;
@@ -181,11 +181,11 @@ static void write_groups(const struct rows_stage *g, int line, const float *bias
                          const struct rows_group *groups, int count)
 {
     const struct winograd_maps *maps = &g->j->maps;
-    int halves = maps->in_lines <= NEAR_LINES ? 2 : 1;
+    int each = maps->in_lines <= NEAR_LINES ? 2 : 1;
     for (int f = 0; f < WINOGRAD_POINTS; f++)
-        for (int k = 0; k < 2; k += halves)
+        for (int k = 0; k < 2; k += each)
             for (int half = 0; half < 2; half++)
-                multiply(g, line, groups, count, f, half, (struct conv_range){k, k + halves});
+                multiply(g, line, groups, count, f, half, (struct conv_range){k, k + each});
     for (int i = 0; i < count; i++)
         if (maps->pooled)
             write_pooled_rows(g, line, bias, &groups[i], m_at(g, i, 0));
