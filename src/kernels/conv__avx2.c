@@ -14,18 +14,25 @@
 #include "kernels/conv_pack_body.h"
 #include "kernels/conv_unpack_body.h"
 
-enum { CB = LINE / (int)sizeof(float), VECTOR = 8, PARTS = 2, ROWS = 6 };
+enum {
+    CB = LINE / (int)sizeof(float), VECTOR = 8, PARTS = 2, ROWS = 6,
+    AHEAD_LINES = 3 /* asked for with each tile: by its end a gather of 32 images has them all */
+};
 
 #define INLINE static inline __attribute__((always_inline))
 #define UNROLL _Pragma("GCC unroll 16")
 
 /* Adds one tile's worth of channels, c <= CB, to the sums of `rows` images; `step` lies between the
- * weights of neighbouring channels, `next` is where the images' lines will be read after these. */
+ * weights of neighbouring channels, `next` is where the images' lines will be read after these.
+ * Asks for some of the weights at `ahead`, if there is one. */
 INLINE void gather_line(int rows, const float *x, const float *w, int c, int step,
-                        const float *next, __m256 sum[ROWS][PARTS])
+                        const float *next, const char *ahead, __m256 sum[ROWS][PARTS])
 {
     UNROLL for (int i = 0; i < rows; i++)
         _mm_prefetch((const char *)(next + i * CB), _MM_HINT_T0);
+    if (ahead)
+        UNROLL for (int i = 0; i < AHEAD_LINES; i++)
+            _mm_prefetch(ahead + i * LINE, _MM_HINT_T1);
 #pragma GCC unroll 1
     for (int cc = 0; cc < c; cc++, w += step) {
         __m256 low = _mm256_load_ps(w), high = _mm256_load_ps(w + VECTOR);
@@ -37,9 +44,17 @@ INLINE void gather_line(int rows, const float *x, const float *w, int c, int ste
     }
 }
 
-/* The gather of `rows` images, `image` images into the tiles, and of line `line` of the panel. */
+/* What of a tap's `ahead` the so many-th turn over `c` channels asks for; NULL: nothing. */
+INLINE const char *ahead_part(const struct conv_tap *tap, int turn, int c)
+{
+    size_t bytes = (size_t)((c + CB - 1) / CB * AHEAD_LINES * LINE);
+    return tap->ahead ? (const char *)tap->ahead + (size_t)turn * bytes : NULL;
+}
+
+/* The gather of `rows` images, `image` images into the tiles, and of line `line` of the panel: the
+ * so many-th turn through the taps. */
 INLINE void gather_rows(int rows, int count, const struct conv_tap *taps, int c, int image,
-                        int line, int lines, const float *bias, bool add, float *y)
+                        int line, int lines, int turn, const float *bias, bool add, float *y)
 {
     __m256 sum[ROWS][PARTS];
     y += (line * IMAGES + image) * CB;
@@ -53,11 +68,14 @@ INLINE void gather_rows(int rows, int count, const struct conv_tap *taps, int c,
     for (int t = 0; t < count; t++) {
         const float *x = (const float *)taps[t].x + image * CB;
         const float *w = (const float *)taps[t].w + line * CB;
+        const char *ahead = ahead_part(&taps[t], turn, c);
         int cc = c, step = lines * CB;
-        for (; cc > CB; cc -= CB, x += IMAGES * CB, w += CB * step)
-            gather_line(rows, x, w, CB, step, x + IMAGES * CB, sum);
+        for (; cc > CB; cc -= CB, x += IMAGES * CB, w += CB * step) {
+            gather_line(rows, x, w, CB, step, x + IMAGES * CB, ahead, sum);
+            ahead += ahead ? AHEAD_LINES * LINE : 0;
+        }
         const float *next = taps[t + 1 < count ? t + 1 : t].x;
-        gather_line(rows, x, w, cc, step, next + image * CB, sum);
+        gather_line(rows, x, w, cc, step, next + image * CB, ahead, sum);
     }
     UNROLL for (int i = 0; i < rows; i++)
         UNROLL for (int v = 0; v < PARTS; v++)
@@ -68,14 +86,14 @@ INLINE void gather_rows(int rows, int count, const struct conv_tap *taps, int c,
 static void gather(int count, const struct conv_tap *taps, int c, int images, int lines,
                    const void *bias, bool add, void *y)
 {
-    int end = (images + 3) / 4 * 4;
+    int end = (images + 3) / 4 * 4, turn = 0;
     for (int i = 0, rows; i < end; i += rows) {
         rows = end - i >= 6 && end - i != 8 ? 6 : 4;
-        for (int line = 0; line < lines; line++) {
+        for (int line = 0; line < lines; line++, turn++) {
             if (rows == 6)
-                gather_rows(6, count, taps, c, i, line, lines, bias, add, y);
+                gather_rows(6, count, taps, c, i, line, lines, turn, bias, add, y);
             else
-                gather_rows(4, count, taps, c, i, line, lines, bias, add, y);
+                gather_rows(4, count, taps, c, i, line, lines, turn, bias, add, y);
         }
     }
 }

@@ -418,7 +418,7 @@ static void check_gather(enum tier tier, enum precision p)
 {
     enum { C = 5 };
     static _Alignas(LINE) char x[IMAGES * LINE], w[6 * 2 * LINE], y[2 * IMAGES * LINE];
-    const struct conv_tap tap = {x, w};
+    const struct conv_tap tap = {x, w, NULL};
     struct kernels k;
     kernels_init(&k, tier, p);
     for (int images = 1; images <= IMAGES; images++) {

@@ -109,7 +109,7 @@ static void gather_pixel(const struct gather_row *g, int x)
             size_t at = (line + (size_t)columns[c].at) * (size_t)j->in_lines * TILE;
             size_t tap = (size_t)(row->tap * j->s->s + columns[c].tap);
             taps[count++] = (struct conv_tap){(const char *)j->in.data + at,
-                                              g->weights + tap * tap_bytes};
+                                              g->weights + tap * tap_bytes, NULL};
         }
     }
     k->gather(count, taps, j->in.c, images, g->lines, g->bias, add, out);

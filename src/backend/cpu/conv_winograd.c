@@ -167,7 +167,7 @@ static void transform_input(const struct stage *g)
 static void multiply_tile(const struct kernels *k, int c, int images, int lines, const void *v,
                           const void *u, size_t u_step, void *m)
 {
-    const struct conv_tap tap = {v, u};
+    const struct conv_tap tap = {v, u, (const char *)u + u_step};
     if (k->winograd.product)
         k->winograd.product(c, images, v, u, u_step, m);
     else
