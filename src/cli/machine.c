@@ -158,11 +158,18 @@ void machine_peek(struct machine *m, int threads)
     read_cache(m, &why);
 }
 
-/* Whether the highest tier lost, and may have met a bad moment. */
+/* What the highest tier is there for: bf16, where it multiplies bf16 in one instruction. */
+static int expected_choice(const struct machine *m)
+{
+    enum tier highest = m->speeds[m->count - 1].tier;
+    return highest >= TIER_AVX512BF16 ? m->count - 1 : machine_choose(m, highest, PRECISION_FP32);
+}
+
+/* Whether that lost, and may have met a bad moment. */
 static bool is_doubtful(const struct machine *m)
 {
     return m->measurements < MACHINE_MEASUREMENTS &&
-           machine_choose(m, TIER_AUTO, PRECISION_AUTO) != m->count - 1;
+           machine_choose(m, TIER_AUTO, PRECISION_AUTO) != expected_choice(m);
 }
 
 /* Measures, and keeps what was faster before. */
@@ -191,8 +198,9 @@ int machine_open(struct machine *m, int threads, bool anew, struct err *e)
     if (!anew && read_cache(m, &why) == 0) {
         if (!is_doubtful(m))
             return 0;
-        err_set(&why, EXIT_DATA, "%s lost in '%s'", tier_name(m->speeds[m->count - 1].tier),
-                m->cache);
+        const struct machine_speed *lost = &m->speeds[expected_choice(m)];
+        err_set(&why, EXIT_DATA, "%s in %s lost in '%s'", tier_name(lost->tier),
+                precision_name(lost->precision), m->cache);
     }
     if (*why.text)
         log_say("%s: measuring again which kernels are fastest here", why.text);

@@ -8,9 +8,9 @@
  *     $XDG_CACHE_HOME/kiln/machine-<key>.json     (~/.cache/kiln/ without XDG_CACHE_HOME)
  *
  * A host that lends its processors to others can slow the tile registers alone to a third for
- * seconds or minutes. So where the last of the choices, bf16 with the highest tier, does not come
- * out first, the next calls measure as well, up to MACHINE_MEASUREMENTS in all, and the fastest of
- * all measurements counts.
+ * seconds or minutes. So where the highest tier does not come out first, in bf16 if it multiplies
+ * that in one instruction and in fp32 if not, the next calls measure as well, up to
+ * MACHINE_MEASUREMENTS in all, and the fastest of all measurements counts.
  *
  * `key` is a hash of processor, tiers and threads; inside stands the build that measured. A file of
  * another build, or one that cannot be read, is measured anew; one that cannot be written is only
