@@ -1,4 +1,5 @@
 """test_cli.py - the command line without training: usage errors, recipes, precedence, help."""
+import re
 import shutil
 import subprocess
 
@@ -140,7 +141,7 @@ class Recipes(harness.Case):
         for tier, there in cpu["tiers"].items():
             lacks = cpu["tiers_lack"][tier]
             self.assertEqual(there, lacks is None)
-            self.assertRegex(shown, rf"(?m)^.{{10}} {tier} +{lacks or 'available'}$")
+            self.assertRegex(shown, rf"(?m)^.{{10}} {tier} +{re.escape(lacks or 'available')}$")
             if lacks:
                 self.fails(2, lacks, "train", *TINY, "--isa", tier, "--steps", "1")
 
