@@ -1,27 +1,39 @@
 /* winograd_weights_body.h - the transforms of weights and of their gradient where these lie as [c]
  * [lines * CB] of REAL, and the table. Comes after the other bodies. */
 
-static void NAME(weights)(int c, int lines, bool flip, void *u)
+/* A line of each tap, to one of each frequency. Lines of all frequencies can fall into the same
+ * sets of the caches, and leave them soon: so each is written at once. */
+INLINE void NAME(weights_line)(bool flip, const REAL *w, size_t step, REAL *u)
 {
-    size_t step = (size_t)(c * lines * LINE_ELEMENTS);
-    REAL *w = (REAL *)u + (WINOGRAD_FREQUENCIES - WINOGRAD_TAPS) * step;
-    for (size_t at = 0; at < step; at += VEC_REALS) {
-        vec half[3][WINOGRAD_POINTS], out[WINOGRAD_POINTS];
+    vec half[PARTS][3][WINOGRAD_POINTS];
+    UNROLL for (int part = 0; part < PARTS; part++)
         UNROLL for (int j = 0; j < 3; j++) {
             vec column[3];
             UNROLL for (int i = 0; i < 3; i++)
-                column[i] = v_load(w + (size_t)(flip ? 8 - 3 * i - j : 3 * i + j) * step + at);
-            NAME(weights_1d)(column, out);
-            UNROLL for (int i = 0; i < WINOGRAD_POINTS; i++)
-                half[j][i] = out[i];
+                column[i] = v_load(w + (size_t)(flip ? 8 - 3 * i - j : 3 * i + j) * step +
+                                   part * VEC_REALS);
+            NAME(weights_1d)(column, half[part][j]);
         }
-        UNROLL for (int i = 0; i < WINOGRAD_POINTS; i++) {
-            const vec row[3] = {half[0][i], half[1][i], half[2][i]};
-            NAME(weights_1d)(row, out);
-            UNROLL for (int j = 0; j < WINOGRAD_POINTS; j++)
-                v_store((REAL *)u + (size_t)(i * WINOGRAD_POINTS + j) * step + at, out[j]);
+    UNROLL for (int i = 0; i < WINOGRAD_POINTS; i++) {
+        vec out[PARTS][WINOGRAD_POINTS];
+        UNROLL for (int part = 0; part < PARTS; part++) {
+            const vec row[3] = {half[part][0][i], half[part][1][i], half[part][2][i]};
+            NAME(weights_1d)(row, out[part]);
         }
+        UNROLL for (int j = 0; j < WINOGRAD_POINTS; j++)
+            UNROLL for (int part = 0; part < PARTS; part++)
+                v_store(u + (size_t)(i * WINOGRAD_POINTS + j) * step + part * VEC_REALS,
+                        out[part][j]);
     }
+}
+
+static void NAME(weights)(int c, int lines, bool flip, void *u)
+{
+    size_t step = (size_t)(c * lines * LINE_ELEMENTS);
+    REAL *to = u;
+    const REAL *w = to + (WINOGRAD_FREQUENCIES - WINOGRAD_TAPS) * step;
+    for (size_t at = 0; at < step; at += LINE_ELEMENTS)
+        NAME(weights_line)(flip, w + at, step, to + at);
 }
 
 static void NAME(weights_gradient)(int c, int lines, const void *du, size_t du_step, bool stream,
