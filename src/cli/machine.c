@@ -162,7 +162,8 @@ void machine_peek(struct machine *m, int threads)
 static int expected_choice(const struct machine *m)
 {
     enum tier highest = m->speeds[m->count - 1].tier;
-    return highest >= TIER_AVX512BF16 ? m->count - 1 : machine_choose(m, highest, PRECISION_FP32);
+    int fp32 = machine_choose(m, highest, PRECISION_FP32);
+    return highest >= TIER_AVX512BF16 || fp32 < 0 ? m->count - 1 : fp32;
 }
 
 /* Whether that lost, and may have met a bad moment. */
