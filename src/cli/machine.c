@@ -158,7 +158,8 @@ void machine_peek(struct machine *m, int threads)
     read_cache(m, &why);
 }
 
-/* What the highest tier is there for: bf16, where it multiplies bf16 in one instruction. */
+/* What the highest tier is there for: bf16 where it multiplies that in one instruction, else fp32,
+ * if the file has it. */
 static int expected_choice(const struct machine *m)
 {
     enum tier highest = m->speeds[m->count - 1].tier;

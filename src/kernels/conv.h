@@ -35,7 +35,7 @@ enum { PANEL_LINES = 2 };
 struct conv_tap {
     const void *x; /* A [ceil(c/CB)] tiles of one pixel, from the first wanted image on */
     const void *w; /* A: one panel and tap of the packed weights */
-    const void *ahead; /* as many weights that come next, to be asked for meanwhile; NULL: none */
+    const void *ahead; /* as many weights, which come next: a tier may ask for them; or NULL */
 };
 
 /* A rectangle of pixels of dy, and the pixels of x that one tap pairs them with. Row and pixel
