@@ -9,6 +9,7 @@
 #define ELEMENT REAL
 #define PARTS LINE_ELEMENTS
 #define TURN_IMAGES 1
+#define STREAMS_POINTS 0
 #define vec REAL
 #define v_load(p) (*(p))
 #define v_store(p, a) (*(p) = (a))

@@ -65,9 +65,9 @@ struct winograd_taken {
 struct winograd_kernels {
     /* v[f] = B^T x B for the frequencies f of the tile. x[(my+2)*(mx+2)]: where the line of each
      * input pixel begins, row by row; A [images][CB]. v: A, frequency f at v + f * step. taken is
-     * NULL if all elements count. */
+     * NULL if all elements count. stream: past the caches; bf16 takes no notice. */
     void (*input)(int my, int mx, int images, const void *const *x,
-                  const struct winograd_taken *taken, void *v, size_t step);
+                  const struct winograd_taken *taken, bool stream, void *v, size_t step);
 
     /* y = A^T m A + bias. m: P [images][CB], frequency f at m + f * step; bias P [CB]; y[my*mx]:
      * where the line of each output pixel begins. stream: past the caches. */
@@ -76,7 +76,7 @@ struct winograd_kernels {
 
     /* d[f] = A dy A^T. dy[my*mx]: where the line of each pixel begins. */
     void (*gradient)(int my, int mx, int images, const void *const *dy,
-                     const struct winograd_taken *taken, void *d, size_t step);
+                     const struct winograd_taken *taken, bool stream, void *d, size_t step);
 
     /* In place: u[f] = G w G^T for all 36 frequencies of c * lines * CB weights. u: P
      * [36][c][lines*CB]; w lies in the last nine, tap t where u[27 + t] will be; with flip the taps
@@ -90,7 +90,7 @@ struct winograd_kernels {
 
     /* The rest is bf16's and NULL elsewhere; see below. input_rows is `input` for `outer`. */
     void (*input_rows)(int my, int mx, int images, const void *const *x,
-                       const struct winograd_taken *taken, void *v, size_t step);
+                       const struct winograd_taken *taken, bool stream, void *v, size_t step);
     void (*pack)(int to, int from, bool transposed, const float *w, int line, bool stream, void *u,
                  size_t step);
     void (*product)(int c, int images, const void *v, const void *u, size_t u_step, void *m);

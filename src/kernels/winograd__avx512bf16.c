@@ -11,6 +11,7 @@
 
 #define REAL float
 #define ELEMENT uint16_t
+#define STREAMS_POINTS 0
 #define VEC_REALS VEC
 #define UNROLL _Pragma("GCC unroll 16")
 
@@ -67,6 +68,8 @@ INLINE void store_two(uint16_t *p, const vec line[4])
 #define line_load load_two
 #define line_load_taken load_two_taken
 #define line_store store_two
+#define line_stream store_two
+#define line_stream_end() ((void)0)
 #include "kernels/winograd_points_body.h"
 #include "kernels/winograd_body.h"
 #include "kernels/winograd_gradient_body.h"
@@ -76,10 +79,12 @@ INLINE void store_two(uint16_t *p, const vec line[4])
 #undef LINE_ELEMENTS
 #undef line_load
 #undef line_load_taken
+#undef line_stream
+#undef line_stream_end
 #undef line_store
 
 typedef void (*transform_fn)(int my, int mx, int images, const void *const *x,
-                             const struct winograd_taken *taken, void *v, size_t step);
+                             const struct winograd_taken *taken, bool stream, void *v, size_t step);
 
 /* An odd last image is transformed together with an image of zeros. */
 static void transform_pairs(transform_fn transform, int count, int my, int mx, int images,
@@ -91,7 +96,7 @@ static void transform_pairs(transform_fn transform, int count, int my, int mx, i
     _Alignas(LINE) uint16_t last[WINOGRAD_FREQUENCIES][2 * CB];
     const void *pixels[WINOGRAD_FREQUENCIES];
     int whole = images / 2 * 2;
-    transform(my, mx, whole, x, taken, v, step);
+    transform(my, mx, whole, x, taken, false, v, step);
     if (whole == images)
         return;
     for (int i = 0; i < count; i++) {
@@ -105,18 +110,21 @@ static void transform_pairs(transform_fn transform, int count, int my, int mx, i
             pair.place[i] = taken->place[i];
         }
     }
-    transform(my, mx, 2, pixels, taken ? &pair : NULL, (char *)v + (size_t)(whole * LINE), step);
+    transform(my, mx, 2, pixels, taken ? &pair : NULL, false, (char *)v + (size_t)(whole * LINE),
+              step);
 }
 
 static void input_rows(int my, int mx, int images, const void *const *x,
-                       const struct winograd_taken *taken, void *v, size_t step)
+                       const struct winograd_taken *taken, bool stream, void *v, size_t step)
 {
+    (void)stream;
     transform_pairs(input_two, (my + 2) * (mx + 2), my, mx, images, x, taken, v, step);
 }
 
 static void gradient_rows(int my, int mx, int images, const void *const *dy,
-                          const struct winograd_taken *taken, void *d, size_t step)
+                          const struct winograd_taken *taken, bool stream, void *d, size_t step)
 {
+    (void)stream;
     transform_pairs(gradient_two, my * mx, my, mx, images, dy, taken, d, step);
 }
 

@@ -7,6 +7,7 @@
  *      line_load(ELEMENT *, vec [PARTS]), line_store(ELEMENT *, vec [PARTS])
  *      line_stream(ELEMENT *, vec [PARTS]), line_stream_end()
  *                       line_store past the caches; afterwards others may read what was stored
+ *      STREAMS_POINTS   1 if what becomes points is line_streamed when that is asked for, or 0
  *      line_load_taken(ELEMENT *, uint8_t *, uint8_t, vec [PARTS])
  *                       the elements whose byte is the one given; see struct winograd_taken
  *      TURN_IMAGES      images of one turn: 1 unless a line_load takes several
@@ -47,7 +48,8 @@ INLINE size_t NAME(frequency)(int my, int i, int mx, int j)
 /* The next `from` by `from` lines to `my + 2` by `mx + 2`, columns first: B^T x B or A dy A^T.
  * `masked`: not all elements count. */
 INLINE void NAME(to_points)(bool gradient, bool masked, int my, int mx, const void *const *x,
-                            const struct winograd_taken *taken, size_t at, char *v, size_t step)
+                            const struct winograd_taken *taken, bool stream, size_t at, char *v,
+                            size_t step)
 {
     int rows = gradient ? my : my + 2, columns = gradient ? mx : mx + 2;
     vec half[PARTS][WINOGRAD_POINTS][WINOGRAD_POINTS];
@@ -88,8 +90,12 @@ INLINE void NAME(to_points)(bool gradient, bool masked, int my, int mx, const vo
             UNROLL for (int part = 0; part < PARTS; part++)
                 line[part] = out[part][j];
             ELEMENT *to = (ELEMENT *)(void *)(v + NAME(frequency)(my, i, mx, j) * step) + at;
-            NAME(prefetch_target)(to);
-            line_store(to, line);
+            if (STREAMS_POINTS && stream) {
+                line_stream(to, line);
+            } else {
+                NAME(prefetch_target)(to);
+                line_store(to, line);
+            }
         }
     }
 }
@@ -109,16 +115,19 @@ INLINE void NAME(to_points)(bool gradient, bool masked, int my, int mx, const vo
 #endif
 
 typedef void (*NAME(to_points_fn))(int images, const void *const *x,
-                                   const struct winograd_taken *taken, char *v, size_t step);
+                                   const struct winograd_taken *taken, bool stream, char *v,
+                                   size_t step);
 
 #define TO_POINTS(name, gradient, masked, my, mx)                                                  \
     static NOINLINE void NAME(name##my##mx)(int images, const void *const *x,                      \
-                                            const struct winograd_taken *taken, char *v,           \
-                                            size_t step)                                           \
+                                            const struct winograd_taken *taken, bool stream,       \
+                                            char *v, size_t step)                                  \
     {                                                                                              \
         for (int i = 0; i * TURN_IMAGES < images; i++)                                             \
-            NAME(to_points)(gradient, masked, my, mx, x, taken, (size_t)(i * LINE_ELEMENTS), v,    \
-                            step);                                                                 \
+            NAME(to_points)(gradient, masked, my, mx, x, taken, stream,                            \
+                            (size_t)(i * LINE_ELEMENTS), v, step);                                 \
+        if (STREAMS_POINTS && stream)                                                              \
+            line_stream_end();                                                                     \
     }
 #define INPUT_WHOLE(my, mx) TO_POINTS(input_whole, false, false, my, mx)
 #define INPUT_TAKEN(my, mx) TO_POINTS(input_taken, false, true, my, mx)
@@ -128,12 +137,12 @@ FOR_SIZES(INPUT_TAKEN)
 #undef INPUT_TAKEN
 
 static void NAME(input)(int my, int mx, int images, const void *const *x,
-                        const struct winograd_taken *taken, void *v, size_t step)
+                        const struct winograd_taken *taken, bool stream, void *v, size_t step)
 {
     static const NAME(to_points_fn) whole[3][3] = SIZES_TABLE(input_whole),
                                     masked[3][3] = SIZES_TABLE(input_taken);
     assert(my >= WINOGRAD_LEAST && my <= WINOGRAD_MOST && mx >= WINOGRAD_LEAST &&
            mx <= WINOGRAD_MOST);
     NAME(to_points_fn) run = taken ? masked[my - 2][mx - 2] : whole[my - 2][mx - 2];
-    run(images, x, taken, v, step);
+    run(images, x, taken, stream, v, step);
 }

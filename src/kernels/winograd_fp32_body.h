@@ -3,6 +3,7 @@
 #define VEC_REALS VEC
 #define PARTS LINE_VECS
 #define TURN_IMAGES 1
+#define STREAMS_POINTS 1
 #define LINE_ELEMENTS (VEC * LINE_VECS)
 
 INLINE void line_load(const float *p, vec line[PARTS])

@@ -9,12 +9,12 @@ FOR_SIZES(GRADIENT_TAKEN)
 #undef GRADIENT_TAKEN
 
 static void NAME(gradient)(int my, int mx, int images, const void *const *dy,
-                           const struct winograd_taken *taken, void *d, size_t step)
+                           const struct winograd_taken *taken, bool stream, void *d, size_t step)
 {
     static const NAME(to_points_fn) whole[3][3] = SIZES_TABLE(gradient_whole),
                                     masked[3][3] = SIZES_TABLE(gradient_taken);
     assert(my >= WINOGRAD_LEAST && my <= WINOGRAD_MOST && mx >= WINOGRAD_LEAST &&
            mx <= WINOGRAD_MOST);
     NAME(to_points_fn) run = taken ? masked[my - 2][mx - 2] : whole[my - 2][mx - 2];
-    run(images, dy, taken, d, step);
+    run(images, dy, taken, stream, d, step);
 }

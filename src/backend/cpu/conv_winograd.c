@@ -158,6 +158,7 @@ static void transform_input(const struct stage *g)
             const struct winograd_taken *taken = list_inputs(&j->maps, line, p->block, y, x, my + 2,
                                                              mx + 2, pixels, &room);
             j->b->kernels.winograd.input(my, mx, rounded_images(j->n, p->block), pixels, taken,
+                                         false,
                                          g->v + (size_t)(i * j->maps.in_lines + line) * TILE, step);
         }
     }

@@ -9,9 +9,12 @@
  *   apart     A small dU. An item is a lane, or part of K of a lane where there are few lanes; its
  *             worker has V, D and dU of its own, near it, and waits for nobody.
  *   together  A large dU, of which there is one. All threads transform a chunk into memory that
- *             they share, then multiply: an item is a panel of K by a group of lines of C, and owns
- *             its part of dU. The item that finishes a lane goes on to dW while its part is near.
- *             Where every lane fits one chunk, that is all there is of dU.
+ *             they share, then multiply. An item is a panel of K by a group of lines of C, and owns
+ *             its part of dU, at all frequencies; the item that finishes a lane goes on to dW while
+ *             its part is near. Where every lane fits one chunk, that is all there is of dU.
+ *             Where it does not, dU has to come and go with every chunk in any case, and an item is
+ *             a panel of one frequency by all of C, so that V and D are read once, not for each
+ *             group and panel anew: unless `outer` asks for the next frequency's.
  *
  * Chunks are cut by the shape and the batch alone, because where they end decides the order of
  * additions. dW of a lane is in the packed form of conv.h; unpacking adds the lanes up as a tree.
@@ -26,6 +29,7 @@ enum {
     NEAR_BYTES = 7 << 17,       /* of V, D and dU then, if possible: the second-level cache */
     APART_POSITIONS = 3,        /* of a chunk then, at least */
     CHUNK_BYTES = 20 << 20,     /* of V and D together: what the last-level cache holds */
+    STREAM_APART_BYTES = 3 << 20, /* of V and D apart: too much to stay near */
     STREAM_BYTES = 16 << 20,    /* lanes' dW of this size would not stay there beside them */
     GROUP_CHANNELS = 64         /* of C in an item: its dU stays in the second-level cache */
 };
@@ -39,10 +43,13 @@ static int group_lines(enum precision p)
 /* How work and memory are divided for n images. */
 struct division {
     bool apart, whole;          /* whole: together, and every lane is one chunk */
+    bool by_frequency;          /* neither, and items are of one frequency */
+    bool stream;                /* V and D go past the caches */
     int splits;                 /* parts of K that items are cut by */
     int positions;              /* of a chunk, at most */
     size_t v_step, d_step, du_step; /* bytes between frequencies */
-    size_t slot;                /* of dU together: what an item owns */
+    size_t slot;                /* of dU together, a panel by a group */
+    size_t slot_step;           /* bytes between slots, which interleave by_frequency */
     size_t worker;              /* apart: V, D and dU; whole: a slot */
     size_t shared;              /* together: V, D, and a slot for each item if not whole */
     size_t lane;                /* dW */
@@ -123,9 +130,15 @@ static struct division divide(const struct cpu_backend *b, int n, const struct c
     d.d_step = (size_t)(d.positions * lines) * TILE + LINE;
     d.du_step = d.apart ? gradient_step(p, lines, s->c)
                         : gradient_step(p, winograd_panel(p), min_int(s->c, GROUP_CHANNELS));
-    d.slot = WINOGRAD_FREQUENCIES * d.du_step;
+    d.slot = d.slot_step = WINOGRAD_FREQUENCIES * d.du_step;
     size_t maps = WINOGRAD_FREQUENCIES * (d.v_step + d.d_step);
     size_t items = (size_t)(panels * ((s->c + GROUP_CHANNELS - 1) / GROUP_CHANNELS));
+    d.by_frequency = !d.apart && !d.whole && !b->kernels.winograd.outer;
+    d.stream = !d.apart || maps >= STREAM_APART_BYTES;
+    if (d.by_frequency) {
+        d.slot_step = d.du_step;
+        d.du_step *= items;
+    }
     d.worker = d.apart ? maps + d.slot : d.whole ? d.slot : 0;
     d.shared = d.apart ? 0 : d.whole ? maps : maps + items * d.slot;
     d.lane = conv_gradient_size(&b->base, s->k, s->c, WINOGRAD_TAPS);
@@ -180,7 +193,8 @@ static void transform_x(const struct stage *g, int i, int line)
     list_pixels(&j->x, j->c_lines, line, p->block, tile_begin(&j->tiling.rows, p->row) - j->s->pad,
                 tile_begin(&j->tiling.columns, p->column) - j->s->pad, my + 2, mx + 2, pixels);
     (k->input_rows ? k->input_rows : k->input)(my, mx, cpu_block_images(j->n, p->block), pixels,
-                                               NULL, g->v + v_at(j, i, line), j->division.v_step);
+                                               NULL, j->division.stream, g->v + v_at(j, i, line),
+                                               j->division.v_step);
 }
 
 /* One line of one position of dy. */
@@ -199,7 +213,8 @@ static void transform_dy(const struct stage *g, int i, int line)
     else
         list_pixels(&j->dy, j->k_lines, line, p->block, y, x, my, mx, pixels);
     j->b->kernels.winograd.gradient(my, mx, cpu_block_images(j->n, p->block), pixels,
-                                    j->taken.argmax ? &taken : NULL, d, j->division.d_step);
+                                    j->taken.argmax ? &taken : NULL, j->division.stream, d,
+                                    j->division.d_step);
 }
 
 /* A panel of K by some lines of C, and its part of dU, [frequency][c][lines * CB]. */
@@ -367,16 +382,53 @@ static void transform_item(void *ctx, int item, int worker)
         transform_dy(g, i, line - g->j->c_lines);
 }
 
-static void multiply_item(void *ctx, int item, int worker)
+/* The so many-th part, with the so many-th slot. */
+static struct weights_part slotted_part(const struct stage *g, int part, int slot)
+{
+    struct weights_part w = part_of(g, part / g->j->groups, part % g->j->groups);
+    w.du = g->du + (size_t)slot * g->j->division.slot_step;
+    return w;
+}
+
+static void part_item(void *ctx, int item, int worker)
 {
     const struct stage *g = ctx;
-    const struct division *d = &g->j->division;
-    struct weights_part w = part_of(g, item / g->j->groups, item % g->j->groups);
-    w.du = g->du + (size_t)(d->whole ? worker : item) * d->slot;
+    const struct weights_part w = slotted_part(g, item, g->j->division.whole ? worker : item);
     for (int f = 0; f < WINOGRAD_FREQUENCIES; f++)
         multiply(&w, f);
     if (g->last)
         finish(&w);
+}
+
+static void frequency_item(void *ctx, int item, int worker)
+{
+    (void)worker;
+    const struct stage *g = ctx;
+    int panel = item % g->j->panels, groups = g->j->groups;
+    for (int part = panel * groups; part < (panel + 1) * groups; part++) {
+        const struct weights_part w = slotted_part(g, part, part);
+        multiply(&w, item / g->j->panels);
+    }
+}
+
+static void finish_item(void *ctx, int item, int worker)
+{
+    (void)worker;
+    const struct weights_part w = slotted_part(ctx, item, item);
+    finish(&w);
+}
+
+static void multiply_together(struct stage *g)
+{
+    const struct weights_job *j = g->j;
+    int parts = j->panels * j->groups;
+    if (!j->division.by_frequency) {
+        cpu_parallel(j->b, parts, part_item, g);
+        return;
+    }
+    cpu_parallel(j->b, WINOGRAD_FREQUENCIES * j->panels, frequency_item, g);
+    if (g->last)
+        cpu_parallel(j->b, parts, finish_item, g);
 }
 
 static void run_lane(struct weights_job *j, int lane)
@@ -390,7 +442,7 @@ static void run_lane(struct weights_job *j, int lane)
     for (int at = begin; at < end; at += d->positions) {
         next_chunk(&g, begin, at, end);
         cpu_parallel(j->b, g.chunk.count * (j->c_lines + j->k_lines), transform_item, &g);
-        cpu_parallel(j->b, j->panels * j->groups, multiply_item, &g);
+        multiply_together(&g);
     }
 }
 
