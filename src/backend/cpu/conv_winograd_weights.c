@@ -13,8 +13,9 @@
  *             its part of dU, at all frequencies; the item that finishes a lane goes on to dW while
  *             its part is near. Where every lane fits one chunk, that is all there is of dU.
  *             Where it does not, dU has to come and go with every chunk in any case, and an item is
- *             a panel of one frequency by all of C, so that V and D are read once, not for each
- *             group and panel anew: unless `outer` asks for the next frequency's.
+ *             a panel of one frequency by all of C: a worker's next item is the next panel, which
+ *             finds V of the frequency near, where the other order fetches all of V anew for each
+ *             panel, and D for each group. Not so if `outer` asks for the next frequency's.
  *
  * Chunks are cut by the shape and the batch alone, because where they end decides the order of
  * additions. dW of a lane is in the packed form of conv.h; unpacking adds the lanes up as a tree.
