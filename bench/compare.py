@@ -11,7 +11,8 @@ A *claim* compares two ways of running one training step:
 
 PyTorch's configurations (fp32 and bf16 autocast, each eager and compiled; channels_last and the
 tuned allocator always) are tried first, once each; the fastest stands in the claims. One that fails
-is reported and left out.
+is reported and left out, and so is one that takes too long: without instructions for it, bf16 is
+many times slower than fp32.
 
 Each pair is two fresh processes, the left one first in one pair and the right one first in the
 next, so that a slow drift of the machine falls on both alike. The ratio of a pair is the left's
@@ -56,6 +57,9 @@ def arguments():
         help="on both sides the whitening bias does not train (airbench freezes it after three "
              "epochs), which spares the first convolution's backward-data; default: it trains")
     add("--no-compile", action="store_true", help="do not try torch.compile")
+    add("--patience", type=float, default=300, metavar="S",
+        help="stop a trial of PyTorch after so many seconds, starting and compiling included "
+             "(default: 300)")
     add("--json", metavar="FILE", help="write everything there")
     return parser.parse_args()
 
@@ -67,9 +71,9 @@ class Side:
         self.label, self.environment = label, environment or {}
         self.command = [str(word) for word in command]
 
-    def run(self):
+    def run(self, timeout=None):
         done = subprocess.run(self.command, stdout=subprocess.PIPE, text=True, check=True,
-                              env={**os.environ, **self.environment})
+                              timeout=timeout, env={**os.environ, **self.environment})
         return json.loads(done.stdout)
 
 
@@ -100,13 +104,16 @@ def survey(options, net, precisions, environment=None):
             continue
         side = torch_side(options, net, precision, compiled, environment)
         try:
-            speed = side.run()["images_per_second"]
+            speed, failure = side.run(options.patience)["images_per_second"], None
             print(f"{net}: {side.label}: {speed:.1f} images/s", file=sys.stderr)
+        except subprocess.TimeoutExpired:
+            speed, failure = None, f"stopped after {options.patience:g} s"
+            print(f"{net}: {side.label} is left out: {failure}", file=sys.stderr)
         except (subprocess.CalledProcessError, json.JSONDecodeError) as why:
+            speed, failure = None, "failed"
             print(f"{net}: {side.label} failed and is left out: {why}", file=sys.stderr)
-            speed = None
         tried.append({"label": side.label, "precision": precision, "compiled": compiled,
-                      "images_per_second": speed})
+                      "images_per_second": speed, "failure": failure})
     tried.sort(key=lambda t: -(t["images_per_second"] or 0))
     if tried[0]["images_per_second"] is None:
         sys.exit(f"compare.py: no configuration of PyTorch ran for {net}")
@@ -208,7 +215,7 @@ def show_surveys(all_surveys):
         for key, tried in surveys.items():
             held = " held to AVX2" if key == "avx2" else ""
             found = [t["label"] + (f" {t['images_per_second']:.0f}" if t["images_per_second"]
-                                   else " failed") for t in tried]
+                                   else f" {t['failure']}") for t in tried]
             print(f"- {net}{held}: {', '.join(found)}")
     print()
 

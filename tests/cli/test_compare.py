@@ -10,7 +10,7 @@ COMPARE = pathlib.Path(__file__).resolve().parents[2] / "bench" / "compare.py"
 
 # Prints a speed that its arguments decide, and notes that it ran.
 STAND_IN = '''
-import json, os, sys
+import json, os, signal, sys
 words = sys.argv[1:]
 kiln = words[0] == "bench"
 value = lambda key, other=None: words[words.index(key) + 1] if key in words else other
@@ -22,6 +22,8 @@ open("runs.txt", "a").write(name + (" held" if held else "") + "\\n")
 turn = sum(r.startswith("kiln" if kiln else "torch") for r in runs)
 if not kiln and "--compile" in words and value("--precision") == "fp32":
     sys.exit("no compiler")
+if not kiln and value("--precision") in SLOW:
+    signal.pause()
 speed = KILN[turn % len(KILN)] if kiln else {"fp32": 100, "bf16": 250}[value("--precision")]
 if kiln:
     speed *= int(value("--threads"))
@@ -36,9 +38,10 @@ print(json.dumps({"program": "kiln" if kiln else "pytorch", "version": "9", "isa
 
 
 class Compare(harness.Case):
-    def compare(self, *args, kiln=(500, 650, 400), freeze=False, status=0):
-        """Runs compare.py on airbench94 with 2 threads; kiln says these speeds in turn."""
-        code = f"KILN = {list(kiln)!r}\nFREEZE = {freeze!r}\n" + STAND_IN
+    def compare(self, *args, kiln=(500, 650, 400), freeze=False, slow=(), status=0):
+        """Runs compare.py on airbench94 with 2 threads; kiln says these speeds in turn, PyTorch
+        never ends in the precisions `slow`."""
+        code = f"KILN = {list(kiln)!r}\nFREEZE = {freeze!r}\nSLOW = {slow!r}\n" + STAND_IN
         self.write("step.py", code)
         stand_in = self.folder / "kiln"
         stand_in.write_text(f"#!/bin/sh\nexec {sys.executable} step.py \"$@\"\n")
@@ -71,6 +74,18 @@ class Compare(harness.Case):
         self.assertEqual([t["images_per_second"] for t in tried], [250, 240, 100, None])
         self.assertIn("PyTorch fp32 compiled failed", self.said)
         self.assertIn("PyTorch fp32 compiled failed", self.table)
+
+    def test_compare__configuration_that_takes_too_long_is_stopped_and_reported(self):
+        claim, = self.compare("--claim", "best", "--pairs", 1, "--no-compile", "--patience", 5,
+                              slow=("bf16",))
+        self.assertEqual(claim["right"]["label"], "PyTorch fp32")
+        self.assertIn("PyTorch bf16 is left out: stopped after 5 s", self.said)
+        self.assertIn("PyTorch bf16 stopped after 5 s", self.table)
+
+    def test_compare__no_configuration_in_time_is_an_error(self):
+        self.compare("--claim", "best", "--no-compile", "--patience", 1, slow=("fp32", "bf16"),
+                     status=1)
+        self.assertIn("no configuration of PyTorch ran for airbench94", self.said)
 
     def test_compare__sides_take_turns(self):
         self.compare("--claim", "best", "--pairs", 3, "--no-compile")
