@@ -33,6 +33,7 @@ enum { LANES = 8 };
 struct conv_rates {
     double gather, outer;         /* direct: forward and backward-data; backward-weights */
     double product, product_outer; /* the same of Winograd, between its transforms */
+    double product6;              /* both with tiles of up to 6 */
     double lines;
     double tiles, tiles_outer;    /* the same of direct in tile registers; 0 without them */
 };

@@ -26,7 +26,7 @@ struct kernels {
     enum tier tier;
     enum precision precision;
     struct conv_kernels conv;
-    struct winograd_kernels winograd;
+    struct winograd_kernels winograd, winograd6; /* of winograd_set4, winograd_set6 */
     struct pointwise_kernels pointwise;
     struct conv_tile_kernels tiles; /* bf16 on the tier that has them; otherwise all NULL */
     struct winograd_row_kernels rows; /* bf16 from avx512bf16 on; otherwise all NULL */

@@ -93,6 +93,7 @@ static void init_fp32(struct kernels *k)
         conv_kernels_init__avx2(&k->conv);
         pointwise_kernels_init__avx2(&k->pointwise);
         winograd_kernels_init__avx2(&k->winograd);
+        winograd6_kernels_init__avx2(&k->winograd6);
     }
     if (k->tier >= TIER_AVX512) {
         conv_kernels_init__avx512(&k->conv);
@@ -129,6 +130,7 @@ void kernels_init(struct kernels *k, enum tier tier, enum precision precision)
     conv_kernels_init(&k->conv, precision);
     pointwise_kernels_init(&k->pointwise, precision);
     winograd_kernels_init(&k->winograd, precision);
+    winograd6_kernels_init(&k->winograd6, precision);
     k->tiles = (struct conv_tile_kernels){0};
     k->rows = (struct winograd_row_kernels){0};
     if (precision == PRECISION_FP32)

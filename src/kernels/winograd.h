@@ -10,21 +10,26 @@
  * where * is element by element; summed over channels (or pixels and images) it becomes one matrix
  * product for each of the (m + 2)^2 pairs of points.
  *
- * The points are 0, a, -a, b, -b and infinity with a = 2/3, b = 3/2, in this order; docs/kernels.md
- * says why. A tile of m = 4 uses them all, m = 3 all but 0, m = 2 the points 0, a, -b, infinity. A
- * smaller tile's interpolation lacks factors (p - q) for the points q left out; here they are put
- * into B^T, so that *G is the same for every m*: weights are transformed once for all tilings, and
- * tiles of different sizes, also of different height and width, add to the same sums. The matrices
- * follow from the points alone:
+ * The points of tiles of 2 to 4 are 0, a, -a, b, -b and infinity with a = 2/3, b = 3/2, in this
+ * order; docs/kernels.md says why. A tile of m = 4 uses them all, m = 3 all but 0, m = 2 the points
+ * 0, a, -b, infinity. A smaller tile's interpolation lacks factors (p - q) for the points q left
+ * out; here they are put into B^T, so that *G is the same for every m*: weights are transformed
+ * once for all tilings, and tiles of different sizes, also of different height and width, add to
+ * the same sums. The matrices follow from the points alone:
  *
  *      A^T[i][p] = p^i,                        infinity: 1 for i = m - 1, else 0
- *      G[p][j]   = p^j / prod over q != p (p - q),  q over 0, a, -a, b, -b;  infinity: 1 for j = 2
+ *      G[p][j]   = p^j / prod over q != p (p - q), q over all finite points;  infinity: 1 for j = 2
  *      B^T[p][.] = coefficients of prod over q != p (x - q), q over the finite points of m, times
  *                  prod over the finite points r left out of m (p - r);  infinity: prod over all
  *                  finite points of m (x - q)
  *
- * A frequency f = 6 * (index of the row's point) + (index of the column's) names one of the 36
- * matrix products. What the transforms read and write are tiles as in layout.h, so that the
+ * Tiles of 4 to 6 have a set of their own: 0, a, -a, 1, -1, b, -b, infinity with a = 1/2, b = 2. A
+ * tile of m = 6 uses them all, m = 5 all but 0, m = 4 all but 1 and -1. Its results are four times
+ * as far off, which fp32 can bear and bf16 can not; only fp32 has it. (The row of the point 0 has
+ * its sign changed in G and in B^T.)
+ *
+ * A frequency f = (index of the row's point) * points + (index of the column's) names one of the 36
+ * or 64 matrix products. What the transforms read and write are tiles as in layout.h, so that the
  * products are those of conv.h with one tap: V[f] and D[f] look like pixels of a map.
  */
 #ifndef KILN_KERNELS_WINOGRAD_H
@@ -36,33 +41,51 @@
 
 #include "kernels/layout.h"
 
+/* Outputs of a tile in one dimension, points, and pairs of points; of the larger set, which is what
+ * has room for either, WINOGRAD6. */
 enum {
-    WINOGRAD_LEAST = 2,         /* outputs of a tile in one dimension */
+    WINOGRAD_TAPS = 9,
+    WINOGRAD_LEAST = 2,
     WINOGRAD_MOST = 4,
     WINOGRAD_POINTS = 6,
     WINOGRAD_FREQUENCIES = WINOGRAD_POINTS * WINOGRAD_POINTS,
-    WINOGRAD_TAPS = 9
+    WINOGRAD6_LEAST = 4,
+    WINOGRAD6_MOST = 6,
+    WINOGRAD6_POINTS = 8,
+    WINOGRAD6_FREQUENCIES = WINOGRAD6_POINTS * WINOGRAD6_POINTS
 };
 
-/* The points of a tile of m, as indices in rising order, and as a set of bits. */
-static const int winograd_points[WINOGRAD_MOST + 1][WINOGRAD_POINTS] = {
-    [2] = {0, 1, 4, 5},
-    [3] = {1, 2, 3, 4, 5},
-    [4] = {0, 1, 2, 3, 4, 5},
+/* A set of points. Of a tile of m: its points as indices in rising order, and as a set of bits. */
+struct winograd_set {
+    int least, most, points;
+    int point[WINOGRAD6_MOST + 1][WINOGRAD6_POINTS];
+    unsigned present[WINOGRAD6_MOST + 1];
 };
-static const unsigned winograd_point_set[WINOGRAD_MOST + 1] = {[2] = 0x33, [3] = 0x3e, [4] = 0x3f};
+
+static const struct winograd_set winograd_set4 = {
+    WINOGRAD_LEAST, WINOGRAD_MOST, WINOGRAD_POINTS,
+    {[2] = {0, 1, 4, 5}, [3] = {1, 2, 3, 4, 5}, [4] = {0, 1, 2, 3, 4, 5}},
+    {[2] = 0x33, [3] = 0x3e, [4] = 0x3f},
+};
+static const struct winograd_set winograd_set6 = {
+    WINOGRAD6_LEAST, WINOGRAD6_MOST, WINOGRAD6_POINTS,
+    {[4] = {0, 1, 2, 5, 6, 7}, [5] = {1, 2, 3, 4, 5, 6, 7}, [6] = {0, 1, 2, 3, 4, 5, 6, 7}},
+    {[4] = 0xe7, [5] = 0xfe, [6] = 0xff},
+};
 
 /* Which elements of lines count, where lines are a 2x2 max pool's gradient and a transform reads
  * what the pool's backward pass would have spread out: of pixel i those whose byte in argmax[i],
  * [images][CB], is place[i], a number from 0 to 3; the others are 0. */
 struct winograd_taken {
-    const uint8_t *argmax[WINOGRAD_FREQUENCIES];
-    uint8_t place[WINOGRAD_FREQUENCIES];
+    const uint8_t *argmax[WINOGRAD6_FREQUENCIES];
+    uint8_t place[WINOGRAD6_FREQUENCIES];
 };
 
-/* my, mx: height and width of the tile of outputs, each 2, 3 or 4. A line of `images` images is
- * transformed by each call. Steps count bytes. */
+/* my, mx: height and width of the tile of outputs, each of a size that the set has. A line of
+ * `images` images is transformed by each call. Steps count bytes. */
 struct winograd_kernels {
+    const struct winograd_set *set;
+
     /* v[f] = B^T x B for the frequencies f of the tile. x[(my+2)*(mx+2)]: where the line of each
      * input pixel begins, row by row; A [images][CB]. v: A, frequency f at v + f * step. taken is
      * NULL if all elements count. stream: past the caches; bf16 takes no notice. */
@@ -78,9 +101,9 @@ struct winograd_kernels {
     void (*gradient)(int my, int mx, int images, const void *const *dy,
                      const struct winograd_taken *taken, bool stream, void *d, size_t step);
 
-    /* In place: u[f] = G w G^T for all 36 frequencies of c * lines * CB weights. u: P
-     * [36][c][lines*CB]; w lies in the last nine, tap t where u[27 + t] will be; with flip the taps
-     * are taken in reverse order. */
+    /* In place: u[f] = G w G^T for all frequencies of c * lines * CB weights. u: P
+     * [frequency][c][lines*CB]; w lies in the last nine, in the order of taps; with flip they are
+     * taken in reverse order. */
     void (*weights)(int c, int lines, bool flip, void *u);
 
     /* dw[t] = G^T du G, t < 9. du: P [c][lines*CB], frequency f at du + f * du_step; dw: tap t at
@@ -169,7 +192,9 @@ void winograd_row_kernels_init__avx512bf16(struct winograd_row_kernels *k);
 
 /* The plain versions; bf16 has none. */
 void winograd_kernels_init(struct winograd_kernels *k, enum precision p);
+void winograd6_kernels_init(struct winograd_kernels *k, enum precision p);
 void winograd_kernels_init__avx2(struct winograd_kernels *k);
+void winograd6_kernels_init__avx2(struct winograd_kernels *k);
 void winograd_kernels_init__avx512(struct winograd_kernels *k);
 /* The kernels for bf16. */
 void winograd_kernels_init__avx512bf16(struct winograd_kernels *k);

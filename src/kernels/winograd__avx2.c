@@ -8,7 +8,7 @@
 #define ELEMENT float
 #define NAME(name) name##__avx2
 #include "kernels/winograd_fp32_body.h"
-#include "kernels/winograd_points_body.h"
+#include "kernels/winograd_points4_body.h"
 #include "kernels/winograd_body.h"
 #include "kernels/winograd_gradient_body.h"
 #include "kernels/winograd_output_body.h"

@@ -28,7 +28,7 @@ enum { ROWS = 8, PAIR_BYTES = 2 * LINE };
 #define line_store store_one
 #define line_stream stream_one
 #define line_stream_end v_stream_end
-#include "kernels/winograd_points_body.h"
+#include "kernels/winograd_points4_body.h"
 #include "kernels/winograd_body.h"
 #include "kernels/winograd_output_body.h"
 #undef NAME
@@ -70,7 +70,7 @@ INLINE void store_two(uint16_t *p, const vec line[4])
 #define line_store store_two
 #define line_stream store_two
 #define line_stream_end() ((void)0)
-#include "kernels/winograd_points_body.h"
+#include "kernels/winograd_points4_body.h"
 #include "kernels/winograd_body.h"
 #include "kernels/winograd_gradient_body.h"
 #undef NAME
@@ -324,6 +324,7 @@ static void weights_gradient(int c, int lines, const void *du, size_t du_step, b
 void winograd_kernels_init__avx512bf16(struct winograd_kernels *k)
 {
     *k = (struct winograd_kernels){
+        .set = &winograd_set4,
         .input = input_one,
         .output = output_one,
         .gradient = gradient_rows,

@@ -1,5 +1,5 @@
 /* winograd_body.h - the transforms of winograd.h between maps and points, one body for all tiers
- * and precisions: input, gradient, output. Needs winograd_points_body.h, and
+ * and precisions: input, gradient, output. Needs winograd_points4_body.h, and
  *
  *      ELEMENT          the type A
  *      LINE_ELEMENTS    elements between what one turn of a loop reads and the next: a line
@@ -42,7 +42,7 @@ INLINE void NAME(prefetch_target)(const ELEMENT *to)
 /* Where frequency (i, j) of a tile of my by mx is. */
 INLINE size_t NAME(frequency)(int my, int i, int mx, int j)
 {
-    return (size_t)(winograd_points[my][i] * WINOGRAD_POINTS + winograd_points[mx][j]);
+    return (size_t)(SET.point[my][i] * SET_POINTS + SET.point[mx][j]);
 }
 
 /* The next `from` by `from` lines to `my + 2` by `mx + 2`, columns first: B^T x B or A dy A^T.
@@ -52,9 +52,9 @@ INLINE void NAME(to_points)(bool gradient, bool masked, int my, int mx, const vo
                             size_t step)
 {
     int rows = gradient ? my : my + 2, columns = gradient ? mx : mx + 2;
-    vec half[PARTS][WINOGRAD_POINTS][WINOGRAD_POINTS];
+    vec half[PARTS][SET_POINTS][SET_POINTS];
     UNROLL for (int j = 0; j < columns; j++) {
-        vec in[WINOGRAD_POINTS][PARTS], column[WINOGRAD_POINTS], out[WINOGRAD_POINTS];
+        vec in[SET_POINTS][PARTS], column[SET_POINTS], out[SET_POINTS];
         UNROLL for (int i = 0; i < rows; i++) {
             int pixel = i * columns + j;
             const ELEMENT *from = (const ELEMENT *)x[pixel] + at;
@@ -78,7 +78,7 @@ INLINE void NAME(to_points)(bool gradient, bool masked, int my, int mx, const vo
         }
     }
     UNROLL for (int i = 0; i < my + 2; i++) {
-        vec out[PARTS][WINOGRAD_POINTS];
+        vec out[PARTS][SET_POINTS];
         UNROLL for (int part = 0; part < PARTS; part++) {
             if (gradient)
                 NAME(gradient_1d)(mx, half[part][i], out[part]);
@@ -102,15 +102,8 @@ INLINE void NAME(to_points)(bool gradient, bool masked, int my, int mx, const vo
 
 /* Every size has a function of its own, in which it is a constant. (All of them in one function
  * take up to 1.4 times as long: the compiler moves more out of the loops than there are registers.)
- * DEFINE(my, mx) for each size, and a table [my - 2][mx - 2] of NAME(<name>22) to
- * NAME(<name>44). */
-#ifndef FOR_SIZES
-#define FOR_SIZES(DEFINE)                                                                          \
-    DEFINE(2, 2) DEFINE(2, 3) DEFINE(2, 4)                                                         \
-    DEFINE(3, 2) DEFINE(3, 3) DEFINE(3, 4)                                                         \
-    DEFINE(4, 2) DEFINE(4, 3) DEFINE(4, 4)
-#define SIZES_ROW(name, my) {NAME(name##my##2), NAME(name##my##3), NAME(name##my##4)}
-#define SIZES_TABLE(name) {SIZES_ROW(name, 2), SIZES_ROW(name, 3), SIZES_ROW(name, 4)}
+ * FOR_SIZES and SIZES_TABLE are the set's. */
+#ifndef NOINLINE
 #define NOINLINE __attribute__((noinline))
 #endif
 
@@ -141,8 +134,7 @@ static void NAME(input)(int my, int mx, int images, const void *const *x,
 {
     static const NAME(to_points_fn) whole[3][3] = SIZES_TABLE(input_whole),
                                     masked[3][3] = SIZES_TABLE(input_taken);
-    assert(my >= WINOGRAD_LEAST && my <= WINOGRAD_MOST && mx >= WINOGRAD_LEAST &&
-           mx <= WINOGRAD_MOST);
-    NAME(to_points_fn) run = taken ? masked[my - 2][mx - 2] : whole[my - 2][mx - 2];
+    assert(my >= SET_LEAST && my <= SET_MOST && mx >= SET_LEAST && mx <= SET_MOST);
+    NAME(to_points_fn) run = (taken ? masked : whole)[my - SET_LEAST][mx - SET_LEAST];
     run(images, x, taken, stream, v, step);
 }

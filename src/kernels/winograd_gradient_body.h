@@ -13,8 +13,7 @@ static void NAME(gradient)(int my, int mx, int images, const void *const *dy,
 {
     static const NAME(to_points_fn) whole[3][3] = SIZES_TABLE(gradient_whole),
                                     masked[3][3] = SIZES_TABLE(gradient_taken);
-    assert(my >= WINOGRAD_LEAST && my <= WINOGRAD_MOST && mx >= WINOGRAD_LEAST &&
-           mx <= WINOGRAD_MOST);
-    NAME(to_points_fn) run = taken ? masked[my - 2][mx - 2] : whole[my - 2][mx - 2];
+    assert(my >= SET_LEAST && my <= SET_MOST && mx >= SET_LEAST && mx <= SET_MOST);
+    NAME(to_points_fn) run = (taken ? masked : whole)[my - SET_LEAST][mx - SET_LEAST];
     run(images, dy, taken, stream, d, step);
 }

@@ -4,10 +4,10 @@
 INLINE void NAME(from_points)(int my, int mx, const char *m, size_t step, size_t at,
                               const vec *bias, bool stream, void *const *y)
 {
-    vec half[PARTS][WINOGRAD_MOST][WINOGRAD_POINTS];
+    vec half[PARTS][SET_MOST][SET_POINTS];
     UNROLL for (int j = 0; j < mx + 2; j++)
         UNROLL for (int part = 0; part < PARTS; part++) {
-            vec column[WINOGRAD_POINTS], out[WINOGRAD_MOST];
+            vec column[SET_POINTS], out[SET_MOST];
             UNROLL for (int i = 0; i < my + 2; i++)
                 column[i] = v_load((const REAL *)(const void *)(m + NAME(frequency)(my, i, mx, j) *
                                                                         step) +
@@ -17,7 +17,7 @@ INLINE void NAME(from_points)(int my, int mx, const char *m, size_t step, size_t
                 half[part][i][j] = out[i];
         }
     UNROLL for (int i = 0; i < my; i++) {
-        vec out[PARTS][WINOGRAD_MOST];
+        vec out[PARTS][SET_MOST];
         UNROLL for (int part = 0; part < PARTS; part++)
             NAME(output_1d)(mx, half[part][i], out[part]);
         UNROLL for (int j = 0; j < mx; j++) {
@@ -59,9 +59,8 @@ static void NAME(output)(int my, int mx, int images, const void *m, size_t step,
 {
     static const NAME(from_points_fn) stored[3][3] = SIZES_TABLE(output_store),
                                       streamed[3][3] = SIZES_TABLE(output_stream);
-    assert(my >= WINOGRAD_LEAST && my <= WINOGRAD_MOST && mx >= WINOGRAD_LEAST &&
-           mx <= WINOGRAD_MOST);
-    NAME(from_points_fn) run = stream ? streamed[my - 2][mx - 2] : stored[my - 2][mx - 2];
+    assert(my >= SET_LEAST && my <= SET_MOST && mx >= SET_LEAST && mx <= SET_MOST);
+    NAME(from_points_fn) run = (stream ? streamed : stored)[my - SET_LEAST][mx - SET_LEAST];
     run(images, m, step, bias, y);
     if (stream)
         line_stream_end();

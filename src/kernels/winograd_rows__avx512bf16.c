@@ -10,7 +10,7 @@
 #define VEC_REALS VEC
 #define UNROLL _Pragma("GCC unroll 16")
 #define NAME(name) name##_row
-#include "kernels/winograd_points_body.h"
+#include "kernels/winograd_points4_body.h"
 
 INLINE void input_image(int m, bool masked, const void *const *x,
                         const struct winograd_taken *taken, ptrdiff_t ahead, size_t at, char *v,

@@ -14,12 +14,12 @@ static const struct {
 } cases[] = {
     {24, 33, 14, 14, 1, 1, 3}, {17, 40, 6, 6, 1, 0, 33}, {5, 3, 2, 2, 1, 0, 40},
     {3, 20, 8, 10, 1, 0, 2},   {40, 70, 4, 6, 0, 0, 9},  {9, 31, 6, 4, 2, 0, 31},
-    {64, 64, 2, 14, 1, 1, 70}, {260, 250, 4, 4, 1, 0, 2},
+    {64, 64, 2, 14, 1, 1, 70}, {260, 250, 4, 4, 1, 0, 2}, {20, 33, 12, 16, 1, 1, 9},
 };
 enum { CASES = sizeof cases / sizeof cases[0] };
 
-static const char *const algorithms[] = {"direct", "winograd4", "winograd3", "winograd2", "amx",
-                                         "amx4"};
+static const char *const algorithms[] = {"direct", "winograd4", "winograd3", "winograd2",
+                                         "winograd6", "amx", "amx4"};
 
 static struct conv_shape shape_of_case(int i)
 {
@@ -316,17 +316,34 @@ static void check_cases(struct backend *b, int *checked)
         }
 }
 
+/* Winograd's tiles of 4 to 6 make any number of outputs from 4 on but 7. */
+static bool cut_by_six(int outputs)
+{
+    return outputs >= 4 && outputs != 7;
+}
+
+static int cases_of_six(void)
+{
+    int count = 0;
+    for (int i = 0; i < CASES; i++) {
+        struct conv_shape s = shape_of_case(i);
+        count += cut_by_six(s.p) && cut_by_six(s.q) && cut_by_six(s.h) && cut_by_six(s.w);
+    }
+    return count;
+}
+
 static void on_tier(struct backend *b)
 {
     int checked[CONV_PASSES] = {0};
     check_cases(b, checked);
     int winograd = b->precision != PRECISION_BF16 || b->tier >= TIER_AVX512BF16 ? CASES : 0;
+    int six = b->precision != PRECISION_BF16 ? cases_of_six() : 0;
     int amx = b->precision == PRECISION_BF16 && cpu_of(b)->kernels.tiles.begin ? CASES : 0;
     int rows = winograd ? amx : 0;
     /* Forward not winograd3, whose tiles are odd. */
-    assert_int_equal(checked[CONV_FORWARD], 2 * winograd + amx + rows);
-    assert_int_equal(checked[CONV_BACKWARD_DATA], 3 * winograd + amx + rows);
-    assert_int_equal(checked[CONV_BACKWARD_WEIGHTS], 3 * winograd + amx + rows);
+    assert_int_equal(checked[CONV_FORWARD], 2 * winograd + six + amx + rows);
+    assert_int_equal(checked[CONV_BACKWARD_DATA], 3 * winograd + six + amx + rows);
+    assert_int_equal(checked[CONV_BACKWARD_WEIGHTS], 3 * winograd + six + amx + rows);
 }
 
 static void test_conv_pool__is_the_pool_of_the_convolution(void **state)

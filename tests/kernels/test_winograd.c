@@ -9,7 +9,8 @@
  * here from the points. In double this bound is some 1e-9 of the result and shows any slip; in
  * single precision it is too loose for that, so the error of a whole tensor must stay below (10 +
  * sqrt(k)) units of roundoff in the Euclidean norm, where rounding errors are taken as
- * independent. */
+ * independent; with tiles of six, whose points amplify rounding 4.4 times as much
+ * (tools/winograd-errors), 4.4 times that. */
 #include "fixture.h"
 
 #include <stdio.h>
@@ -20,8 +21,21 @@
 
 enum { ROUNDINGS = 40, RANDOM_CASES = 12 };
 
-static const double points[5] = {0, 2.0 / 3, -2.0 / 3, 1.5, -1.5};
-static const int used[5][6] = {[2] = {0, 1, 4}, [3] = {1, 2, 3, 4}, [4] = {0, 1, 2, 3, 4}};
+/* The finite points of a set of tiles, and those that a tile of m uses. */
+struct point_set {
+    int least, most, count;
+    double points[7];
+    int used[7][7];
+};
+
+static const struct point_set set4 = {
+    2, 4, 5, {0, 2.0 / 3, -2.0 / 3, 1.5, -1.5},
+    {[2] = {0, 1, 4}, [3] = {1, 2, 3, 4}, [4] = {0, 1, 2, 3, 4}},
+};
+static const struct point_set set6 = {
+    4, 6, 7, {0, 0.5, -0.5, 1, -1, 2, -2},
+    {[4] = {0, 1, 2, 5, 6}, [5] = {1, 2, 3, 4, 5, 6}, [6] = {0, 1, 2, 3, 4, 5, 6}},
+};
 
 /* Sum of the magnitudes of the coefficients of prod (x - root), times `factor`. */
 static double polynomial_sum(const double *roots, int count, double factor)
@@ -39,23 +53,25 @@ static double polynomial_sum(const double *roots, int count, double factor)
  * last. */
 struct matrices {
     int count;              /* finite points */
-    double b[6], g[6], a[4][6], g_at[6][3];
+    double b[8], g[8], a[6][8], g_at[8][3];
 };
 
-static void matrices_init(struct matrices *x, int m)
+static void matrices_init(struct matrices *x, const struct point_set *set, int m)
 {
+    const double *points = set->points;
+    const int *used = set->used[m];
     *x = (struct matrices){.count = m + 1};
     double roots[8];
     for (int p = 0; p < x->count; p++) {
-        double point = points[used[m][p]], factor = 1, divisor = 1;
+        double point = points[used[p]], factor = 1, divisor = 1;
         int count = 0;
-        for (int q = 0; q < 5; q++) {
+        for (int q = 0; q < set->count; q++) {
             bool in = false;
             for (int k = 0; k < x->count; k++)
-                in = in || used[m][k] == q;
-            if (q != used[m][p])
+                in = in || used[k] == q;
+            if (q != used[p])
                 divisor *= point - points[q];
-            if (in && q != used[m][p])
+            if (in && q != used[p])
                 roots[count++] = points[q];
             if (!in)
                 factor *= point - points[q];
@@ -69,18 +85,18 @@ static void matrices_init(struct matrices *x, int m)
             x->a[i][p] = pow(point, i);
     }
     for (int p = 0; p < x->count; p++)
-        roots[p] = points[used[m][p]];
+        roots[p] = points[used[p]];
     x->b[m + 1] = polynomial_sum(roots, x->count, 1);
     x->g[m + 1] = x->g_at[m + 1][2] = x->a[m - 1][m + 1] = 1;
 }
 
 /* The largest amplification of any size of tile: outputs, and gradient of the weights. */
-static void amplification(double *outputs, double *weights)
+static void amplification(const struct point_set *set, double *outputs, double *weights)
 {
     *outputs = *weights = 0;
-    for (int m = 2; m <= 4; m++) {
+    for (int m = set->least; m <= set->most; m++) {
         struct matrices x;
-        matrices_init(&x, m);
+        matrices_init(&x, set, m);
         for (int i = 0; i < m; i++) {
             double sum = 0;
             for (int p = 0; p < m + 2; p++)
@@ -201,16 +217,29 @@ static double greatest(const double *v, size_t count)
 enum { BF16_ROUNDINGS = 2 };
 static const double BF16_UNIT = 0x1p-8, BF16_ERROR = 0.02, BF16_ROWS_ERROR = 0.01;
 
-static double allowed_error(struct backend *b, const struct problem *m)
+static bool takes(struct backend *b, const struct problem *m, enum conv_pass pass,
+                  const char *name)
 {
-    const char *name = b->ops->conv_algorithm_name(b, m->s.algorithm[CONV_FORWARD]);
-    return strcmp(name, "amx4") == 0 ? BF16_ROWS_ERROR : BF16_ERROR;
+    return strcmp(b->ops->conv_algorithm_name(b, m->s.algorithm[pass]), name) == 0;
+}
+
+/* Of a tensor, in the Euclidean norm. */
+static double allowed_error(struct backend *b, const struct problem *m, enum conv_pass pass,
+                            double terms)
+{
+    if (b->precision == PRECISION_BF16)
+        return takes(b, m, pass, "amx4") ? BF16_ROWS_ERROR : BF16_ERROR;
+    double u = b->precision == PRECISION_FP64 ? 0x1p-53 : 0x1p-24;
+    return (takes(b, m, pass, "winograd6") ? 4.4 : 1) * (10 + sqrt(terms)) * u;
 }
 
 /* chain: the sum of magnitudes that the roundings act on; terms: products of one sum. */
-static void compare(struct backend *b, const char *what, const struct problem *m, const double *got,
-                    const double *want, size_t count, double chain, double terms)
+static void compare(struct backend *b, enum conv_pass pass, const struct problem *m,
+                    const double *got, const double *want, size_t count, double chain,
+                    double terms)
 {
+    static const char *const names[CONV_PASSES] = {"y", "dx", "dw"};
+    const char *what = names[pass];
     bool bf16 = b->precision == PRECISION_BF16;
     double u = b->precision == PRECISION_FP64 ? 0x1p-53 : 0x1p-24, k = terms + ROUNDINGS;
     double bound = (k * u + 9 * terms * 0x1p-53 + bf16 * BF16_ROUNDINGS * 1.01 * BF16_UNIT) * chain;
@@ -221,11 +250,11 @@ static void compare(struct backend *b, const char *what, const struct problem *m
             fail_msg("%s[%zu] is %.9g, not %.9g +- %.2g (tier %s, %s, n %d, %dx%dx%d -> %dx%dx%d, "
                      "pad %d, algorithm %d)", what, i, got[i], want[i], bound, tier_name(b->tier),
                      precision_name(b->precision), m->n, m->s.c, m->s.h, m->s.w, m->s.k, m->s.p,
-                     m->s.q, m->s.pad, m->s.algorithm[0]);
+                     m->s.q, m->s.pad, m->s.algorithm[pass]);
         error += difference * difference;
         norm += want[i] * want[i];
     }
-    if (!(sqrt(error) <= (bf16 ? allowed_error(b, m) : (10 + sqrt(terms)) * u) * sqrt(norm)))
+    if (!(sqrt(error) <= allowed_error(b, m, pass, terms) * sqrt(norm)))
         fail_msg("%s is off by %.2g of its norm (tier %s, %s, n %d, %dx%dx%d -> %dx%dx%d)", what,
                  sqrt(error / norm), tier_name(b->tier), precision_name(b->precision), m->n, m->s.c,
                  m->s.h, m->s.w, m->s.k, m->s.p, m->s.q);
@@ -279,22 +308,31 @@ static void outcome_release(struct outcome *o)
     buffer_free(&o->dw);
 }
 
+/* The largest amplification of the tiles that the pass takes. */
+static double amplifies(struct backend *b, const struct problem *m, enum conv_pass pass)
+{
+    double outputs, weights;
+    amplification(takes(b, m, pass, "winograd6") ? &set6 : &set4, &outputs, &weights);
+    return pass == CONV_BACKWARD_WEIGHTS ? weights : outputs;
+}
+
 static void check(struct backend *b, const struct problem *m)
 {
     const struct conv_shape *s = &m->s;
-    double outputs, weights;
-    amplification(&outputs, &weights);
     double x = greatest(m->x, x_count(m)), w = greatest(m->w, weight_count(s));
     double dy = greatest(m->dy, y_count(m)), pixels = (double)m->n * s->p * s->q;
     struct outcome o;
     outcome_init(&o, b, m);
     map_download(b, &o.y);
     map_download(b, &o.dx);
-    compare(b, "y", m, o.y.values, m->y, values_of(&o.y), outputs * s->c * x * w, s->c);
-    compare(b, "dx", m, o.dx.values, m->dx, values_of(&o.dx), outputs * s->k * dy * w, s->k);
+    compare(b, CONV_FORWARD, m, o.y.values, m->y, values_of(&o.y),
+            amplifies(b, m, CONV_FORWARD) * s->c * x * w, s->c);
+    compare(b, CONV_BACKWARD_DATA, m, o.dx.values, m->dx, values_of(&o.dx),
+            amplifies(b, m, CONV_BACKWARD_DATA) * s->k * dy * w, s->k);
     double *dw = calloc(weight_count(s), sizeof *dw);
     b->ops->read_reals(b, dw, o.dw.data, weight_count(s));
-    compare(b, "dw", m, dw, m->dw, weight_count(s), weights * pixels * x * dy, pixels);
+    compare(b, CONV_BACKWARD_WEIGHTS, m, dw, m->dw, weight_count(s),
+            amplifies(b, m, CONV_BACKWARD_WEIGHTS) * pixels * x * dy, pixels);
     free(dw);
     outcome_release(&o);
 }
@@ -333,6 +371,8 @@ static const struct {
     {65, 3, 3, 31, 1, 0, 40},   {3, 9, 10, 20, 1, 0, 2},  {8, 4, 8, 70, 1, 0, 1},
     {5, 5, 6, 7, 0, 0, 31},     {9, 4, 4, 9, 2, 0, 8},    {100, 2, 2, 100, 1, 0, 9},
     {16, 4, 4, 16, 1, 0, 300},  {40, 8, 8, 40, 1, 0, 34}, {9, 45, 6, 20, 1, 0, 33},
+    {20, 31, 31, 33, 1, 1, 3},  {33, 6, 6, 40, 1, 0, 33}, {16, 15, 14, 16, 1, 0, 5},
+    {12, 13, 11, 40, 1, 0, 9},  {18, 5, 12, 20, 1, 0, 2},
 };
 
 static struct conv_shape random_shape(struct rng *r, int *n)
@@ -373,18 +413,28 @@ static int free_cases(void **state)
     return 0;
 }
 
+/* Tiles of 4 to 6 make any number from 4 on but 7. */
+static bool cut_by(const char *name, int outputs)
+{
+    return strcmp(name, "winograd6") != 0 || (outputs >= 4 && outputs != 7);
+}
+
 static void check_algorithm(struct backend *b, const char *name)
 {
     int algorithm = find_algorithm(b, name);
-    take(b, &cases[0].s, algorithm);
-    if (b->precision == PRECISION_BF16 && !cases[0].s.algorithm[CONV_FORWARD]) {
+    take(b, &cases[FIXED_CASES - 1].s, algorithm);
+    if (b->precision == PRECISION_BF16 && !cases[FIXED_CASES - 1].s.algorithm[CONV_FORWARD]) {
         print_message("skipped: %s has no kernels for bf16\n", name);
         return;
     }
     for (int i = 0; i < CASES; i++) {
-        take(b, &cases[i].s, algorithm);
-        for (int pass = 0; pass < CONV_PASSES; pass++)
-            assert_int_equal(cases[i].s.algorithm[pass], algorithm);
+        struct conv_shape *s = &cases[i].s;
+        take(b, s, algorithm);
+        bool outputs = cut_by(name, s->p) && cut_by(name, s->q);
+        bool inputs = cut_by(name, s->h) && cut_by(name, s->w);
+        assert_int_equal(s->algorithm[CONV_FORWARD], outputs ? algorithm : 0);
+        assert_int_equal(s->algorithm[CONV_BACKWARD_DATA], inputs ? algorithm : 0);
+        assert_int_equal(s->algorithm[CONV_BACKWARD_WEIGHTS], outputs ? algorithm : 0);
         check(b, &cases[i]);
     }
 }
@@ -411,6 +461,12 @@ static void test_winograd__tiles_of_four_match_naive(void **state)
 {
     (void)state;
     check_everywhere("winograd4");
+}
+
+static void test_winograd__tiles_of_six_match_naive(void **state)
+{
+    (void)state;
+    check_everywhere("winograd6");
 }
 
 static void test_winograd__tiles_of_three_match_naive(void **state)
@@ -527,27 +583,37 @@ static void test_winograd__rows_of_threads_have_the_same_bits(void **state)
     check_rows_of_threads(&tiles, &small, 300);
 }
 
+/* On every tier. */
+static void check_threads_of(const char *name, const struct conv_shape *shape, int n)
+{
+    for (enum tier tier = TIER_REF + 1; tier < TIER_COUNT; tier++) {
+        enum precision p = tier < TIER_AVX512BF16 ? PRECISION_FP32 : PRECISION_BF16;
+        if (!tier_available(tier))
+            continue;
+        struct conv_shape s = *shape;
+        struct backend *b = backend_of(tier, p, 1);
+        struct problem m;
+        take(b, &s, find_algorithm(b, name));
+        b->ops->free(b);
+        problem_init(&m, &s, n);
+        check_threads(tier, p, &m);
+        problem_release(&m);
+    }
+}
+
 /* 600 images are 19 blocks: lanes of two and three; 64 channels of 15 x 15 make several chunks of a
  * lane, and 33 images one. */
 static void test_winograd__threads_do_not_change_a_bit(void **state)
 {
     (void)state;
-    static const int images[] = {600, 33};
-    for (enum tier tier = TIER_REF + 1; tier < TIER_COUNT; tier++) {
-        enum precision p = tier < TIER_AVX512BF16 ? PRECISION_FP32 : PRECISION_BF16;
-        if (!tier_available(tier))
-            continue;
-        for (int i = 0; i < 2; i++) {
-            struct conv_shape s = shape_of(i ? 40 : 20, i ? 15 : 7, 7, 65, 1, 0);
-            struct backend *b = backend_of(tier, p, 1);
-            struct problem m;
-            take(b, &s, find_algorithm(b, "winograd4"));
-            b->ops->free(b);
-            problem_init(&m, &s, images[i]);
-            check_threads(tier, p, &m);
-            problem_release(&m);
-        }
-    }
+    const struct conv_shape small = shape_of(20, 7, 7, 65, 1, 0);
+    const struct conv_shape large = shape_of(40, 15, 7, 65, 1, 0);
+    const struct conv_shape flat = shape_of(20, 6, 8, 65, 1, 0);
+    const struct conv_shape oblong = shape_of(40, 15, 8, 65, 1, 0);
+    check_threads_of("winograd4", &small, 600);
+    check_threads_of("winograd4", &large, 33);
+    check_threads_of("winograd6", &flat, 600);
+    check_threads_of("winograd6", &oblong, 33);
 }
 
 /* The sums of 160 by 160 channels are worked on by all threads together. The positions of 8 x 8
@@ -564,11 +630,14 @@ static void test_winograd__large_gradients_match_naive(void **state)
             enum precision p = tier < TIER_AVX512BF16 ? PRECISION_FP32 : PRECISION_BF16;
             if (!tier_available(tier))
                 continue;
-            struct backend *b = backend_of(tier, p, 2);
-            take(b, &m.s, find_algorithm(b, "winograd4"));
-            check(b, &m);
-            b->ops->free(b);
-            check_threads(tier, p, &m);
+            static const char *const names[] = {"winograd4", "winograd6"};
+            for (int i = 0; i < (p == PRECISION_BF16 ? 1 : 2); i++) {
+                struct backend *b = backend_of(tier, p, 2);
+                take(b, &m.s, find_algorithm(b, names[i]));
+                check(b, &m);
+                b->ops->free(b);
+                check_threads(tier, p, &m);
+            }
         }
         problem_release(&m);
     }
@@ -627,6 +696,7 @@ static void test_winograd__takes_only_what_it_can(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_winograd__tiles_of_six_match_naive),
         cmocka_unit_test(test_winograd__tiles_of_four_match_naive),
         cmocka_unit_test(test_winograd__tiles_of_three_match_naive),
         cmocka_unit_test(test_winograd__tiles_of_two_match_naive),

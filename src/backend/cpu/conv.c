@@ -5,7 +5,7 @@
 #include <assert.h>
 
 const struct conv_algorithm *const conv_algorithms[] = {
-    &conv_direct, &conv_winograd4, &conv_winograd3, &conv_winograd2, &conv_amx,
+    &conv_direct, &conv_winograd4, &conv_winograd3, &conv_winograd2, &conv_winograd6, &conv_amx,
     &conv_amx_rows, NULL};
 
 static void assert_shape(const struct conv_shape *s)

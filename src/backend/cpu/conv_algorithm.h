@@ -67,7 +67,8 @@ struct conv_algorithm {
 /* NULL-ended; the first is conv_direct, which supports everything. */
 extern const struct conv_algorithm *const conv_algorithms[];
 
-extern const struct conv_algorithm conv_direct, conv_winograd4, conv_winograd3, conv_winograd2;
+extern const struct conv_algorithm conv_direct, conv_winograd6, conv_winograd4, conv_winograd3,
+    conv_winograd2;
 /* Where the table of kernels has those of tiles. */
 extern const struct conv_algorithm conv_amx, conv_amx_rows;
 

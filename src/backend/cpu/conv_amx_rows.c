@@ -119,7 +119,7 @@ static char *m_at(const struct rows_stage *g, int i, int place)
 static int place_of(int m, int f)
 {
     for (int i = 0; i < m + 2; i++)
-        if (winograd_points[m][i] == f)
+        if (winograd_set4.point[m][i] == f)
             return i;
     return -1;
 }

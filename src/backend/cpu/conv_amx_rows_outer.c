@@ -150,7 +150,7 @@ static void transform_x(const struct stage *w, int g, int t, int y)
                       POINT_STEP);
         for (int i = 0; i < m + 2; i++)
             k->tiles.transpose(w->points + (size_t)i * POINT_STEP, images,
-                               v + (size_t)winograd_points[m][i] * step, half);
+                               v + (size_t)winograd_set4.point[m][i] * step, half);
     }
 }
 
@@ -172,7 +172,7 @@ static void transform_dy(const struct stage *w, int g, int t, int y)
         else
             list_pixels(&p->dy, w->k_lines, line, w->block + g, y, x, 1, m, pixels);
         for (int i = 0; i < m + 2; i++)
-            points[i] = d + (size_t)winograd_points[m][i] * step;
+            points[i] = d + (size_t)winograd_set4.point[m][i] * step;
         p->b->kernels.rows.gradient(
             m, images, pixels, p->taken ? &taken : NULL,
             lines_ahead(line, p->k_begin, p->k_end, p->dy.w * w->k_lines), points, half);
@@ -183,9 +183,10 @@ static void transform_dy(const struct stage *w, int g, int t, int y)
 static struct conv_range tiles_with(const struct stage *w, int point)
 {
     struct conv_range r = {w->t_begin, w->t_end};
-    while (r.begin < r.end && !(winograd_point_set[tile_size(&w->tiles, r.begin)] >> point & 1))
+    const unsigned *present = winograd_set4.present;
+    while (r.begin < r.end && !(present[tile_size(&w->tiles, r.begin)] >> point & 1))
         r.begin++;
-    while (r.begin < r.end && !(winograd_point_set[tile_size(&w->tiles, r.end - 1)] >> point & 1))
+    while (r.begin < r.end && !(present[tile_size(&w->tiles, r.end - 1)] >> point & 1))
         r.end--;
     return r;
 }

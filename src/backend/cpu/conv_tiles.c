@@ -3,14 +3,27 @@
 
 #include "backend/cpu/conv_winograd.h"
 
+static const struct winograd_set *set_of(int most)
+{
+    return most > WINOGRAD_MOST ? &winograd_set6 : &winograd_set4;
+}
+
+bool tiles_cut(int outputs, int most)
+{
+    int least = set_of(most)->least, count = (outputs + most - 1) / most;
+    return outputs >= least && (most <= WINOGRAD_MOST || outputs / count >= least);
+}
+
 static void cut(struct tile_axis *t, int outputs, int most)
 {
-    assert(outputs >= WINOGRAD_LEAST && most >= WINOGRAD_LEAST && most <= WINOGRAD_MOST);
+    int least = set_of(most)->least;
+    assert(tiles_cut(outputs, most));
     t->count = (outputs + most - 1) / most;
-    if (outputs / t->count < WINOGRAD_LEAST)
-        t->count = outputs / WINOGRAD_LEAST;
-    if (most == 4 && outputs % 4 == 2) {
-        *t = (struct tile_axis){t->count, 4, 2, t->count - 1};
+    if (outputs / t->count < least)
+        t->count = outputs / least;
+    int missing = t->count * most - outputs;
+    if (most >= 4 && missing > 0 && missing % 2 == 0) {
+        *t = (struct tile_axis){t->count, most, most - 2, t->count - missing / 2};
         return;
     }
     t->small = outputs / t->count;
@@ -20,6 +33,7 @@ static void cut(struct tile_axis *t, int outputs, int most)
 
 void tiling_init(struct tiling *t, int p, int q, int most)
 {
+    t->set = set_of(most);
     cut(&t->rows, p, most);
     cut(&t->columns, q, most);
 }
@@ -34,12 +48,13 @@ static int group_of(const struct tiling *t, const struct position *p)
 static uint64_t group_frequencies(const struct tiling *t, int group)
 {
     bool tall = group == 1 || group == 2, wide = group <= 1;
-    uint64_t rows = winograd_point_set[tall ? t->rows.large : t->rows.small];
-    uint64_t columns = winograd_point_set[wide ? t->columns.large : t->columns.small], set = 0;
-    for (int row = 0; row < WINOGRAD_POINTS; row++)
+    const unsigned *present = t->set->present;
+    uint64_t rows = present[tall ? t->rows.large : t->rows.small], frequencies = 0;
+    uint64_t columns = present[wide ? t->columns.large : t->columns.small];
+    for (int row = 0; row < t->set->points; row++)
         if (rows >> row & 1)
-            set |= columns << (row * WINOGRAD_POINTS);
-    return set;
+            frequencies |= columns << (row * t->set->points);
+    return frequencies;
 }
 
 /* The next position of a part or, where the frequencies or the number of images differ, of a new

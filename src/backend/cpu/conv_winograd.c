@@ -8,9 +8,9 @@
  *          output         M -> map
  *
  * U, the transformed weights, lies as [panel][frequency][c][lines * CB]: the packed form of conv.h
- * with 36 taps. The products are the gather kernel with one tap; V and M are tiles of layout.h. V
- * and M of a chunk, private to a worker, stay in its second-level cache or near it; the panel of U
- * is read once for all rows of the chunk.
+ * with a tap for each frequency. The products are the gather kernel with one tap; V and M are tiles
+ * of layout.h. V and M of a chunk, private to a worker, stay in its second-level cache or near it;
+ * the panel of U is read once for all rows of the chunk.
  */
 #include <assert.h>
 #include <string.h>
@@ -38,9 +38,9 @@ static size_t m_tile(enum precision p)
 }
 
 /* Positions of a chunk for `lines` lines of channels. */
-static int chunk_positions(enum precision p, int lines)
+static int chunk_positions(enum precision p, int frequencies, int lines)
 {
-    size_t position = WINOGRAD_FREQUENCIES *
+    size_t position = (size_t)frequencies *
                       ((size_t)lines * TILE + (size_t)winograd_panel(p) * m_tile(p));
     int count = (int)(CHUNK_BYTES / position);
     return count < 1 ? 1 : min_int(count, CHUNK_POSITIONS);
@@ -60,15 +60,16 @@ static size_t u_step(enum precision p, int lines, int from)
 }
 
 /* Where a panel begins in the packed weights. */
-static size_t u_at(enum precision p, int panel, int from)
+static size_t u_at(enum precision p, int frequencies, int panel, int from)
 {
-    return (size_t)(panel * WINOGRAD_FREQUENCIES) * u_step(p, winograd_panel(p), from);
+    return (size_t)(panel * frequencies) * u_step(p, winograd_panel(p), from);
 }
 
 /* Packing. */
 
 struct pack_job {
     struct cpu_backend *b;
+    const struct winograd_kernels *transforms;
     const struct conv_shape *s;
     enum conv_pass pass;
     const void *weights;
@@ -82,36 +83,40 @@ static void pack_panel(void *ctx, int panel, int worker)
     (void)worker;
     const struct pack_job *j = ctx;
     const struct conv_shape *s = j->s;
-    const struct kernels *k = &j->b->kernels;
+    const struct winograd_kernels *transforms = j->transforms;
+    const struct conv_kernels *conv = &j->b->kernels.conv;
     enum precision p = j->b->base.precision;
     int from = conv_from(s, j->pass), to = conv_to(s, j->pass);
     int first = panel * winograd_panel(p) * layout_cb(p);
     int lines = winograd_panel_lines(p, to, panel);
-    char *u = j->packed + u_at(p, panel, from);
-    if (k->winograd.pack) {
-        k->winograd.pack(to, from, j->pass == CONV_BACKWARD_DATA, j->weights, panel, j->stream, u,
+    int frequencies = winograd_frequencies(transforms);
+    char *u = j->packed + u_at(p, frequencies, panel, from);
+    if (transforms->pack) {
+        transforms->pack(to, from, j->pass == CONV_BACKWARD_DATA, j->weights, panel, j->stream, u,
                          u_step(p, lines, from));
         return;
     }
-    char *w = u + (size_t)((WINOGRAD_FREQUENCIES - WINOGRAD_TAPS) * from * lines) * LINE;
+    char *w = u + (size_t)((frequencies - WINOGRAD_TAPS) * from * lines) * LINE;
     if (j->pass == CONV_BACKWARD_DATA)
-        k->conv.pack_transposed(s->k, s->c, WINOGRAD_TAPS, j->weights, first, lines, w);
+        conv->pack_transposed(s->k, s->c, WINOGRAD_TAPS, j->weights, first, lines, w);
     else
-        k->conv.pack(s->k, s->c, WINOGRAD_TAPS, j->weights, first, lines, w);
-    k->winograd.weights(from, lines, j->pass == CONV_BACKWARD_DATA, u);
+        conv->pack(s->k, s->c, WINOGRAD_TAPS, j->weights, first, lines, w);
+    transforms->weights(from, lines, j->pass == CONV_BACKWARD_DATA, u);
 }
 
 static size_t winograd_packed_bytes(const struct cpu_backend *b, const struct conv_shape *s,
                                     enum conv_pass pass)
 {
     enum precision p = b->base.precision;
-    return u_at(p, winograd_panels(p, conv_to(s, pass)), conv_from(s, pass));
+    int frequencies = winograd_frequencies(winograd_transforms(b, s, pass));
+    return u_at(p, frequencies, winograd_panels(p, conv_to(s, pass)), conv_from(s, pass));
 }
 
 static void winograd_pack(struct cpu_backend *b, const struct conv_shape *s, enum conv_pass pass,
                           const void *weights, void *packed)
 {
-    struct pack_job j = {.b = b, .s = s, .pass = pass, .weights = weights, .packed = packed};
+    struct pack_job j = {.b = b, .transforms = winograd_transforms(b, s, pass), .s = s,
+                         .pass = pass, .weights = weights, .packed = packed};
     j.stream = winograd_packed_bytes(b, s, pass) >= PACK_STREAM_BYTES;
     cpu_parallel(b, winograd_panels(b->base.precision, conv_to(s, pass)), pack_panel, &j);
 }
@@ -120,6 +125,8 @@ static void winograd_pack(struct cpu_backend *b, const struct conv_shape *s, enu
 
 struct winograd_job {
     struct cpu_backend *b;
+    const struct winograd_kernels *transforms;
+    int frequencies;
     int n;
     struct tiling tiling;
     struct winograd_maps maps;
@@ -137,10 +144,10 @@ struct stage {
     char *v, *m, *windows;      /* of a tile that will be pooled: its windows one by one */
 };
 
-static size_t worker_bytes(enum precision p, int positions, int lines)
+static size_t worker_bytes(enum precision p, int frequencies, int positions, int lines)
 {
-    return WINOGRAD_FREQUENCIES * (v_step(positions, lines) + m_step(p, positions)) +
-           WINOGRAD_MOST * WINOGRAD_MOST * TILE;
+    return (size_t)frequencies * (v_step(positions, lines) + m_step(p, positions)) +
+           WINOGRAD6_MOST * WINOGRAD6_MOST * TILE;
 }
 
 static void transform_input(const struct stage *g)
@@ -153,26 +160,26 @@ static void transform_input(const struct stage *g)
         int y = tile_begin(&j->tiling.rows, p->row) - j->maps.pad;
         int x = tile_begin(&j->tiling.columns, p->column) - j->maps.pad;
         for (int line = 0; line < j->maps.in_lines; line++) {
-            const void *pixels[WINOGRAD_FREQUENCIES];
+            const void *pixels[WINOGRAD6_FREQUENCIES];
             struct winograd_taken room;
             const struct winograd_taken *taken = list_inputs(&j->maps, line, p->block, y, x, my + 2,
                                                              mx + 2, pixels, &room);
-            j->b->kernels.winograd.input(my, mx, rounded_images(j->n, p->block), pixels, taken,
-                                         false,
-                                         g->v + (size_t)(i * j->maps.in_lines + line) * TILE, step);
+            j->transforms->input(my, mx, rounded_images(j->n, p->block), pixels, taken, false,
+                                 g->v + (size_t)(i * j->maps.in_lines + line) * TILE, step);
         }
     }
 }
 
 /* The product of one frequency for one position. */
-static void multiply_tile(const struct kernels *k, int c, int images, int lines, const void *v,
+static void multiply_tile(const struct winograd_job *j, int images, int lines, const void *v,
                           const void *u, size_t u_step, void *m)
 {
     const struct conv_tap tap = {v, u, (const char *)u + u_step};
-    if (k->winograd.product)
-        k->winograd.product(c, images, v, u, u_step, m);
+    int c = j->maps.in.c;
+    if (j->transforms->product)
+        j->transforms->product(c, images, v, u, u_step, m);
     else
-        k->conv.gather(1, &tap, c, images, lines, NULL, false, m);
+        j->b->kernels.conv.gather(1, &tap, c, images, lines, NULL, false, m);
 }
 
 static void multiply(const struct stage *g, int panel, int lines)
@@ -180,15 +187,15 @@ static void multiply(const struct stage *g, int panel, int lines)
     const struct winograd_job *j = g->j;
     enum precision p = j->b->base.precision;
     size_t v = v_step(j->positions, j->maps.in_lines), m = m_step(p, j->positions);
-    const char *u = j->packed + u_at(p, panel, j->maps.in.c);
+    const char *u = j->packed + u_at(p, j->frequencies, panel, j->maps.in.c);
     size_t u_bytes = u_step(p, lines, j->maps.in.c), tile = m_tile(p);
-    for (int f = 0; f < WINOGRAD_FREQUENCIES; f++) {
+    for (int f = 0; f < j->frequencies; f++) {
         struct run runs[RUNS];
         int count = chunk_runs(&g->chunk, f, runs);
         for (int r = 0; r < count; r++) {
             int images = min_int((runs[r].images + 7) / 8 * 8, IMAGES);
             for (int i = runs[r].begin; i < runs[r].end; i++)
-                multiply_tile(&j->b->kernels, j->maps.in.c, images, lines,
+                multiply_tile(j, images, lines,
                               g->v + (size_t)f * v + (size_t)(i * j->maps.in_lines) * TILE,
                               u + (size_t)f * u_bytes, u_bytes,
                               g->m + (size_t)f * m + (size_t)(i * lines) * tile);
@@ -212,11 +219,10 @@ static void transform_output(const struct stage *g, int panel, int lines)
             int y = tile_begin(&j->tiling.rows, p->row);
             int x = tile_begin(&j->tiling.columns, p->column);
             int images = rounded_images(j->n, p->block);
-            void *pixels[WINOGRAD_MOST * WINOGRAD_MOST];
+            void *pixels[WINOGRAD6_MOST * WINOGRAD6_MOST];
             list_outputs(&j->maps, out_line, p->block, y, x, my, mx, g->windows, images, pixels);
-            j->b->kernels.winograd.output(my, mx, images,
-                                          g->m + (size_t)(i * lines + line) * tile, step, bias,
-                                          j->maps.stream, pixels);
+            j->transforms->output(my, mx, images, g->m + (size_t)(i * lines + line) * tile, step,
+                                  bias, j->maps.stream, pixels);
             if (j->maps.pooled)
                 pool_windows(j->b, &j->maps, out_line, p->block, y, x, my, mx, g->windows);
         }
@@ -229,8 +235,8 @@ static void winograd_item(void *ctx, int item, int worker)
     int split = item % j->splits, begin = item / j->splits * j->positions;
     int all = layout_blocks(j->n) * tiling_count(&j->tiling);
     struct stage g = {.j = j, .v = j->workspace + (size_t)worker * j->worker_bytes};
-    g.m = g.v + WINOGRAD_FREQUENCIES * v_step(j->positions, j->maps.in_lines);
-    g.windows = g.m + WINOGRAD_FREQUENCIES * m_step(j->b->base.precision, j->positions);
+    g.m = g.v + (size_t)j->frequencies * v_step(j->positions, j->maps.in_lines);
+    g.windows = g.m + (size_t)j->frequencies * m_step(j->b->base.precision, j->positions);
     chunk_init(&g.chunk, &j->tiling, j->n, begin, min_int(begin + j->positions, all));
     transform_input(&g);
     int end = j->panels * (split + 1) / j->splits;
@@ -245,8 +251,8 @@ static void run_map(struct winograd_job *j)
 {
     enum precision p = j->b->base.precision;
     j->panels = winograd_panels(p, j->maps.out.c);
-    j->positions = chunk_positions(p, j->maps.in_lines);
-    j->worker_bytes = worker_bytes(p, j->positions, j->maps.in_lines);
+    j->positions = chunk_positions(p, j->frequencies, j->maps.in_lines);
+    j->worker_bytes = worker_bytes(p, j->frequencies, j->positions, j->maps.in_lines);
     int all = layout_blocks(j->n) * tiling_count(&j->tiling);
     int chunks = (all + j->positions - 1) / j->positions;
     int wanted = ITEMS_PER_THREAD * j->b->base.threads;
@@ -262,7 +268,9 @@ static void winograd_run(struct cpu_backend *b, const struct conv_work *w)
         conv_winograd_weights(b, w, most);
         return;
     }
-    struct winograd_job j = {.b = b, .n = w->n, .packed = w->packed, .workspace = w->workspace};
+    struct winograd_job j = {.b = b, .transforms = winograd_transforms(b, s, w->pass), .n = w->n,
+                             .packed = w->packed, .workspace = w->workspace};
+    j.frequencies = winograd_frequencies(j.transforms);
     winograd_maps_init(&j.maps, b, w);
     tiling_init(&j.tiling, j.maps.out.h, j.maps.out.w, most);
     run_map(&j);
@@ -275,19 +283,23 @@ static size_t winograd_workspace(const struct cpu_backend *b, int n, const struc
         return conv_winograd_weights_workspace(b, n, s);
     enum precision p = b->base.precision;
     int lines = layout_cblocks(p, conv_from(s, pass));
-    return (size_t)b->base.threads * worker_bytes(p, chunk_positions(p, lines), lines);
+    int frequencies = winograd_frequencies(winograd_transforms(b, s, pass));
+    int positions = chunk_positions(p, frequencies, lines);
+    return (size_t)b->base.threads * worker_bytes(p, frequencies, positions, lines);
 }
 
 /* The choice. */
 
-static bool winograd_supports(const struct cpu_backend *b, const struct conv_shape *s,
-                              enum conv_pass pass)
+static bool supports(const struct cpu_backend *b, const struct conv_shape *s, enum conv_pass pass,
+                     int most)
 {
+    const struct kernels *k = &b->kernels;
     bool backward = pass == CONV_BACKWARD_DATA;
     int h = backward ? s->h : s->p, w = backward ? s->w : s->q;
-    return b->kernels.winograd.input && s->r == 3 && s->s == 3 && s->stride == 1 &&
-           s->pad <= 2 && h >= WINOGRAD_LEAST && w >= WINOGRAD_LEAST &&
-           h <= TILES_MOST * WINOGRAD_LEAST && w <= TILES_MOST * WINOGRAD_LEAST;
+    return (most > WINOGRAD_MOST ? k->winograd6.input : k->winograd.input) && s->r == 3 &&
+           s->s == 3 && s->stride == 1 && s->pad <= 2 && tiles_cut(h, most) &&
+           tiles_cut(w, most) && h <= TILES_MOST * WINOGRAD_LEAST &&
+           w <= TILES_MOST * WINOGRAD_LEAST;
 }
 
 /* Forward, windows must not cross tiles. */
@@ -314,13 +326,20 @@ static double predict(const struct cpu_backend *b, int n, const struct conv_shap
     double products = n * points * to * layout_cb(p) * conv_from(s, pass);
     double lines = n * (2 * points * from + (points + h * w) * to);
     double sums = weights ? 2.0 * n / IMAGES * from * to * layout_cb(p) *
-                                (WINOGRAD_FREQUENCIES + WINOGRAD_TAPS)
+                                (t.set->points * t.set->points + WINOGRAD_TAPS)
                           : 0;
-    return products / (weights ? b->rates.product_outer : b->rates.product) +
-           (lines + sums) / b->rates.lines;
+    double rate = most > WINOGRAD_MOST ? b->rates.product6
+                  : weights            ? b->rates.product_outer
+                                       : b->rates.product;
+    return products / rate + (lines + sums) / b->rates.lines;
 }
 
 #define WINOGRAD(most)                                                                             \
+    static bool supports##most(const struct cpu_backend *b, const struct conv_shape *s,            \
+                               enum conv_pass pass)                                                \
+    {                                                                                              \
+        return supports(b, s, pass, most);                                                         \
+    }                                                                                              \
     static double seconds##most(const struct cpu_backend *b, int n, const struct conv_shape *s,    \
                                 enum conv_pass pass)                                               \
     {                                                                                              \
@@ -329,7 +348,7 @@ static double predict(const struct cpu_backend *b, int n, const struct conv_shap
     const struct conv_algorithm conv_winograd##most = {                                            \
         .name = "winograd" #most,                                                                  \
         .tile = most,                                                                              \
-        .supports = winograd_supports,                                                             \
+        .supports = supports##most,                                                                \
         .pools = winograd_pools,                                                                   \
         .seconds = seconds##most,                                                                  \
         .packed_bytes = winograd_packed_bytes,                                                     \
@@ -341,3 +360,4 @@ static double predict(const struct cpu_backend *b, int n, const struct conv_shap
 WINOGRAD(2)
 WINOGRAD(3)
 WINOGRAD(4)
+WINOGRAD(6)

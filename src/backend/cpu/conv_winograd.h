@@ -33,12 +33,27 @@ struct tile_axis {
 };
 
 struct tiling {
+    const struct winograd_set *set;
     struct tile_axis rows, columns;
 };
 
 struct position {
     int block, row, column; /* of images; of tiles */
 };
+
+/* The transforms of the pass, by the tiles of its algorithm; and how many products they make. */
+static inline const struct winograd_kernels *winograd_transforms(const struct cpu_backend *b,
+                                                                 const struct conv_shape *s,
+                                                                 enum conv_pass pass)
+{
+    bool large = conv_algorithms[s->algorithm[pass]]->tile > WINOGRAD_MOST;
+    return large ? &b->kernels.winograd6 : &b->kernels.winograd;
+}
+
+static inline int winograd_frequencies(const struct winograd_kernels *transforms)
+{
+    return transforms->set->points * transforms->set->points;
+}
 
 /* Neighbouring positions [begin, end) of a chunk that take part in a product and have as many
  * images. */
@@ -88,7 +103,11 @@ static inline int rounded_images(int n, int block)
     return min_int((cpu_block_images(n, block) + 7) / 8 * 8, IMAGES);
 }
 
-/* Cuts p by q outputs into tiles of at most `most` (2 to 4; 3 for an odd number with most = 2). */
+/* Whether so many outputs can be cut into tiles of at most `most` (2, 3, 4 or 6). */
+bool tiles_cut(int outputs, int most);
+
+/* Cuts p by q outputs, which can be, into tiles of at most `most` (3 for an odd number with most =
+ * 2). */
 void tiling_init(struct tiling *t, int p, int q, int most);
 
 static inline int tiling_count(const struct tiling *t)
@@ -161,7 +180,7 @@ const struct winograd_taken *list_inputs(const struct winograd_maps *m, int line
                                          int x, int rows, int columns, const void **pixels,
                                          struct winograd_taken *taken);
 
-/* Where the lines of up to 4 x 4 outputs from (y, x) on go: into the map, or, pooled, into
+/* Where the lines of up to 6 x 6 outputs from (y, x) on go: into the map, or, pooled, into
  * `windows`, tiles of which each four make a window; there the images past `images`, which are not
  * computed, become zero. */
 void list_outputs(const struct winograd_maps *m, int line, int block, int y, int x, int rows,

@@ -90,7 +90,7 @@ static void list_windows(char *windows, int images, int rows, int columns, void 
 void list_outputs(const struct winograd_maps *m, int line, int block, int y, int x, int rows,
                   int columns, char *windows, int images, void **pixels)
 {
-    const void *read[WINOGRAD_MOST * WINOGRAD_MOST];
+    const void *read[WINOGRAD6_MOST * WINOGRAD6_MOST];
     const char *map = m->out.data;
     if (m->pooled) {
         list_windows(windows, images, rows, columns, pixels);
@@ -104,7 +104,7 @@ void list_outputs(const struct winograd_maps *m, int line, int block, int y, int
 void list_pooled(const struct cpu_backend *b, const struct winograd_maps *m, int line, int block,
                  int y, int x, int rows, int columns, void **pooled, uint8_t **argmax)
 {
-    const void *pixels[WINOGRAD_MOST * WINOGRAD_MOST / WINDOW];
+    const void *pixels[WINOGRAD6_MOST * WINOGRAD6_MOST / WINDOW];
     const char *map = m->pool.data;
     list_pixels(&m->pool, m->out_lines, line, block, y / 2, x / 2, rows / 2, columns / 2, pixels);
     for (int i = 0; i < rows * columns / WINDOW; i++) {
@@ -119,8 +119,8 @@ void pool_windows(const struct cpu_backend *b, const struct winograd_maps *m, in
 {
     const struct pool_shape window = {.c = layout_cb(b->base.precision), .h = 2, .w = 2, .p = 1,
                                       .q = 1, .window = 2, .stride = 2};
-    void *pooled[WINOGRAD_MOST * WINOGRAD_MOST / WINDOW];
-    uint8_t *argmax[WINOGRAD_MOST * WINOGRAD_MOST / WINDOW];
+    void *pooled[WINOGRAD6_MOST * WINOGRAD6_MOST / WINDOW];
+    uint8_t *argmax[WINOGRAD6_MOST * WINOGRAD6_MOST / WINDOW];
     list_pooled(b, m, line, block, y, x, rows, columns, pooled, argmax);
     for (int i = 0; i < rows * columns / WINDOW; i++)
         b->kernels.pointwise.maxpool_forward(

@@ -43,6 +43,7 @@ static int group_lines(enum precision p)
 
 /* How work and memory are divided for n images. */
 struct division {
+    int frequencies;
     bool apart, whole;          /* whole: together, and every lane is one chunk */
     bool by_frequency;          /* neither, and items are of one frequency */
     bool stream;                /* V and D go past the caches */
@@ -58,6 +59,7 @@ struct division {
 
 struct weights_job {
     struct cpu_backend *b;
+    const struct winograd_kernels *transforms;
     int n;
     const struct conv_shape *s;
     struct tiling tiling;
@@ -118,11 +120,13 @@ static struct division divide(const struct cpu_backend *b, int n, const struct c
     int panels = winograd_panels(p, s->k), most = 0, lanes[LANES];
     for (int l = 0; l < LANES; l++)
         most = lane_positions(n, l, tiles) > most ? lane_positions(n, l, tiles) : most;
-    size_t du = WINOGRAD_FREQUENCIES * gradient_step(p, k_lines, s->c);
-    struct division d = {.apart = du <= APART_BYTES, .splits = 1};
+    const struct winograd_kernels *transforms = winograd_transforms(b, s, CONV_BACKWARD_WEIGHTS);
+    size_t frequencies = (size_t)winograd_frequencies(transforms);
+    size_t du = frequencies * gradient_step(p, k_lines, s->c);
+    struct division d = {.frequencies = (int)frequencies, .apart = du <= APART_BYTES, .splits = 1};
     if (d.apart)
         d.splits = splits_apart(conv_lanes(n, lanes), b->base.threads, panels);
-    int fit = fitting_positions(&d, du, WINOGRAD_FREQUENCIES * (size_t)(c_lines + k_lines) * TILE);
+    int fit = fitting_positions(&d, du, frequencies * (size_t)(c_lines + k_lines) * TILE);
     int chunks = (most + fit - 1) / fit;
     d.positions = (most + chunks - 1) / chunks;
     d.whole = !d.apart && chunks == 1;
@@ -131,10 +135,10 @@ static struct division divide(const struct cpu_backend *b, int n, const struct c
     d.d_step = (size_t)(d.positions * lines) * TILE + LINE;
     d.du_step = d.apart ? gradient_step(p, lines, s->c)
                         : gradient_step(p, winograd_panel(p), min_int(s->c, GROUP_CHANNELS));
-    d.slot = d.slot_step = WINOGRAD_FREQUENCIES * d.du_step;
-    size_t maps = WINOGRAD_FREQUENCIES * (d.v_step + d.d_step);
+    d.slot = d.slot_step = frequencies * d.du_step;
+    size_t maps = frequencies * (d.v_step + d.d_step);
     size_t items = (size_t)(panels * ((s->c + GROUP_CHANNELS - 1) / GROUP_CHANNELS));
-    d.by_frequency = !d.apart && !d.whole && !b->kernels.winograd.outer;
+    d.by_frequency = !d.apart && !d.whole && !transforms->outer;
     d.stream = !d.apart || maps >= STREAM_APART_BYTES;
     if (d.by_frequency) {
         d.slot_step = d.du_step;
@@ -187,10 +191,10 @@ static size_t d_at(const struct stage *g, int position, int panel)
 static void transform_x(const struct stage *g, int i, int line)
 {
     const struct weights_job *j = g->j;
-    const struct winograd_kernels *k = &j->b->kernels.winograd;
+    const struct winograd_kernels *k = j->transforms;
     const struct position *p = &g->chunk.at[i];
     int my = tile_size(&j->tiling.rows, p->row), mx = tile_size(&j->tiling.columns, p->column);
-    const void *pixels[WINOGRAD_FREQUENCIES];
+    const void *pixels[WINOGRAD6_FREQUENCIES];
     list_pixels(&j->x, j->c_lines, line, p->block, tile_begin(&j->tiling.rows, p->row) - j->s->pad,
                 tile_begin(&j->tiling.columns, p->column) - j->s->pad, my + 2, mx + 2, pixels);
     (k->input_rows ? k->input_rows : k->input)(my, mx, cpu_block_images(j->n, p->block), pixels,
@@ -207,13 +211,13 @@ static void transform_dy(const struct stage *g, int i, int line)
     int width = winograd_panel(j->b->base.precision);
     int y = tile_begin(&j->tiling.rows, p->row), x = tile_begin(&j->tiling.columns, p->column);
     char *d = g->d + d_at(g, i, line / width) + (size_t)(line % width) * TILE;
-    const void *pixels[WINOGRAD_FREQUENCIES];
+    const void *pixels[WINOGRAD6_FREQUENCIES];
     struct winograd_taken taken;
     if (j->taken.argmax)
         list_taken(&j->taken, line, p->block, y, x, my, mx, pixels, &taken);
     else
         list_pixels(&j->dy, j->k_lines, line, p->block, y, x, my, mx, pixels);
-    j->b->kernels.winograd.gradient(my, mx, cpu_block_images(j->n, p->block), pixels,
+    j->transforms->gradient(my, mx, cpu_block_images(j->n, p->block), pixels,
                                     j->taken.argmax ? &taken : NULL, j->division.stream, d,
                                     j->division.d_step);
 }
@@ -253,9 +257,9 @@ static void multiply_run(const struct weights_part *w, int f, const struct run *
             .x_pixel = tile,
             .dy_pixel = (size_t)w->lines * tile,
         };
-        if (k->winograd.outer)
-            k->winograd.outer(rect.pixels, run->images, channels, add, rect.x, d->v_step, rect.dy,
-                              d->d_step, du);
+        if (j->transforms->outer)
+            j->transforms->outer(rect.pixels, run->images, channels, add, rect.x, d->v_step,
+                                 rect.dy, d->d_step, du);
         else
             k->conv.outer(&rect, run->images, channels, w->lines, du);
     }
@@ -269,7 +273,7 @@ static void multiply(const struct weights_part *w, int f)
     struct run runs[RUNS];
     int count = chunk_runs(&w->g->chunk, f, runs);
     bool add = !w->g->first;
-    if (!add && (count == 0 || !j->b->kernels.winograd.outer)) {
+    if (!add && (count == 0 || !j->transforms->outer)) {
         int depth = winograd_depth(p, part_channels(w, w->line_end - w->line_first));
         memset(w->du + (size_t)f * j->division.du_step, 0,
                conv_gradient_bytes(p, w->lines, depth, 1));
@@ -291,9 +295,8 @@ static void finish(const struct weights_part *w)
                (size_t)(w->line_first * layout_cb(p)) * row +
                conv_gradient_bytes(p, line % PANEL_LINES, 1, 1);
     bool stream = (size_t)j->lane_count * j->division.lane >= STREAM_BYTES;
-    j->b->kernels.winograd.weights_gradient(part_channels(w, w->line_end - w->line_first),
-                                            w->lines, w->du, j->division.du_step, stream, dw,
-                                            (size_t)j->s->c * row, row);
+    j->transforms->weights_gradient(part_channels(w, w->line_end - w->line_first), w->lines, w->du,
+                                    j->division.du_step, stream, dw, (size_t)j->s->c * row, row);
 }
 
 /* A group of lines of C of one panel; du as it lies apart. */
@@ -323,7 +326,7 @@ static void next_chunk(struct stage *g, int begin, int at, int end)
 
 static void multiply_apart(const struct stage *g)
 {
-    for (int f = 0; f < WINOGRAD_FREQUENCIES; f++)
+    for (int f = 0; f < g->j->division.frequencies; f++)
         for (int panel = g->panel_first; panel < g->panel_end; panel++)
             for (int group = 0; group < g->j->groups; group++) {
                 const struct weights_part w = part_of(g, panel, group);
@@ -353,8 +356,8 @@ static void apart_item(void *ctx, int item, int worker)
                       .panel_first = j->panels * split / d->splits,
                       .panel_end = j->panels * (split + 1) / d->splits,
                       .v = j->workspace + (size_t)worker * d->worker};
-    g.d = g.v + WINOGRAD_FREQUENCIES * d->v_step;
-    g.du = g.d + WINOGRAD_FREQUENCIES * d->d_step;
+    g.d = g.v + (size_t)d->frequencies * d->v_step;
+    g.du = g.d + (size_t)d->frequencies * d->d_step;
     int begin = cpu_lane_begin(j->n, g.lane) * tiles;
     int end = cpu_lane_begin(j->n, g.lane + 1) * tiles;
     for (int at = begin; at < end; at += d->positions) {
@@ -395,7 +398,7 @@ static void part_item(void *ctx, int item, int worker)
 {
     const struct stage *g = ctx;
     const struct weights_part w = slotted_part(g, item, g->j->division.whole ? worker : item);
-    for (int f = 0; f < WINOGRAD_FREQUENCIES; f++)
+    for (int f = 0; f < g->j->division.frequencies; f++)
         multiply(&w, f);
     if (g->last)
         finish(&w);
@@ -427,7 +430,7 @@ static void multiply_together(struct stage *g)
         cpu_parallel(j->b, parts, part_item, g);
         return;
     }
-    cpu_parallel(j->b, WINOGRAD_FREQUENCIES * j->panels, frequency_item, g);
+    cpu_parallel(j->b, j->division.frequencies * j->panels, frequency_item, g);
     if (g->last)
         cpu_parallel(j->b, parts, finish_item, g);
 }
@@ -438,8 +441,8 @@ static void run_lane(struct weights_job *j, int lane)
     const struct division *d = &j->division;
     int tiles = tiling_count(&j->tiling), begin = cpu_lane_begin(j->n, lane) * tiles;
     int end = cpu_lane_begin(j->n, lane + 1) * tiles;
-    g.d = g.v + WINOGRAD_FREQUENCIES * d->v_step;
-    g.du = g.d + WINOGRAD_FREQUENCIES * d->d_step;
+    g.d = g.v + (size_t)d->frequencies * d->v_step;
+    g.du = g.d + (size_t)d->frequencies * d->d_step;
     for (int at = begin; at < end; at += d->positions) {
         next_chunk(&g, begin, at, end);
         cpu_parallel(j->b, g.chunk.count * (j->c_lines + j->k_lines), transform_item, &g);
@@ -461,7 +464,8 @@ void conv_winograd_weights(struct cpu_backend *b, const struct conv_work *w, int
 {
     const struct conv_shape *s = w->shape;
     enum precision p = b->base.precision;
-    struct weights_job j = {.b = b, .n = w->n, .s = s, .x = w->x, .dy = w->y,
+    struct weights_job j = {.b = b, .transforms = winograd_transforms(b, s, CONV_BACKWARD_WEIGHTS),
+                            .n = w->n, .s = s, .x = w->x, .dy = w->y,
                             .c_lines = layout_cblocks(p, s->c), .k_lines = layout_cblocks(p, s->k),
                             .panels = winograd_panels(p, s->k), .dw = w->dw};
     if (w->pooled)

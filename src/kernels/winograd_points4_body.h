@@ -1,14 +1,26 @@
-/* winograd_points_body.h - Winograd's transforms in one dimension, for winograd_body.h and
+/* winograd_points4_body.h - Winograd's transforms in one dimension, for winograd_body.h and
  * winograd_weights_body.h.
  *
  * The includer defines NAME(x) x's name, REAL the type P, VEC_REALS the REALs of a vec, the type
  * vec with v_load, v_store (of REALs), v_set, v_add, v_sub, v_mul, v_fma (a b + c) and v_fnma
  * (c - a b); UNROLL and INLINE.
  *
- * Points are in the order of winograd_points[m]. a b = 1 has been used to simplify. Terms are
+ * Points are in the order of winograd_set4.point[m]. a b = 1 has been used to simplify. Terms are
  * shared between the points p and -p: even and odd parts are computed once. */
 
 #ifndef WINOGRAD_A
+#define SET winograd_set4
+#define SET_LEAST WINOGRAD_LEAST
+#define SET_MOST WINOGRAD_MOST
+#define SET_POINTS WINOGRAD_POINTS
+/* DEFINE(my, mx) for each size, and a table [my - 2][mx - 2] of NAME(<name>22) to
+ * NAME(<name>44). */
+#define FOR_SIZES(DEFINE)                                                                          \
+    DEFINE(2, 2) DEFINE(2, 3) DEFINE(2, 4)                                                         \
+    DEFINE(3, 2) DEFINE(3, 3) DEFINE(3, 4)                                                         \
+    DEFINE(4, 2) DEFINE(4, 3) DEFINE(4, 4)
+#define SIZES_ROW(name, my) {NAME(name##my##2), NAME(name##my##3), NAME(name##my##4)}
+#define SIZES_TABLE(name) {SIZES_ROW(name, 2), SIZES_ROW(name, 3), SIZES_ROW(name, 4)}
 #define WINOGRAD_A (2.0 / 3)
 #define WINOGRAD_B (3.0 / 2)
 #define CONSTANT(x) v_set((REAL)(x))
