@@ -135,6 +135,7 @@ static void NAME(input)(int my, int mx, int images, const void *const *x,
     static const NAME(to_points_fn) whole[3][3] = SIZES_TABLE(input_whole),
                                     masked[3][3] = SIZES_TABLE(input_taken);
     assert(my >= SET_LEAST && my <= SET_MOST && mx >= SET_LEAST && mx <= SET_MOST);
-    NAME(to_points_fn) run = (taken ? masked : whole)[my - SET_LEAST][mx - SET_LEAST];
+    int i = my - SET_LEAST, j = mx - SET_LEAST;
+    NAME(to_points_fn) run = taken ? masked[i][j] : whole[i][j];
     run(images, x, taken, stream, v, step);
 }

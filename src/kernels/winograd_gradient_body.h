@@ -14,6 +14,7 @@ static void NAME(gradient)(int my, int mx, int images, const void *const *dy,
     static const NAME(to_points_fn) whole[3][3] = SIZES_TABLE(gradient_whole),
                                     masked[3][3] = SIZES_TABLE(gradient_taken);
     assert(my >= SET_LEAST && my <= SET_MOST && mx >= SET_LEAST && mx <= SET_MOST);
-    NAME(to_points_fn) run = (taken ? masked : whole)[my - SET_LEAST][mx - SET_LEAST];
+    int i = my - SET_LEAST, j = mx - SET_LEAST;
+    NAME(to_points_fn) run = taken ? masked[i][j] : whole[i][j];
     run(images, dy, taken, stream, d, step);
 }

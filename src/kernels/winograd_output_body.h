@@ -60,7 +60,8 @@ static void NAME(output)(int my, int mx, int images, const void *m, size_t step,
     static const NAME(from_points_fn) stored[3][3] = SIZES_TABLE(output_store),
                                       streamed[3][3] = SIZES_TABLE(output_stream);
     assert(my >= SET_LEAST && my <= SET_MOST && mx >= SET_LEAST && mx <= SET_MOST);
-    NAME(from_points_fn) run = (stream ? streamed : stored)[my - SET_LEAST][mx - SET_LEAST];
+    int i = my - SET_LEAST, j = mx - SET_LEAST;
+    NAME(from_points_fn) run = stream ? streamed[i][j] : stored[i][j];
     run(images, m, step, bias, y);
     if (stream)
         line_stream_end();
