@@ -25,8 +25,8 @@
  *
  * Tiles of 4 to 6 have a set of their own: 0, a, -a, 1, -1, b, -b, infinity with a = 1/2, b = 2. A
  * tile of m = 6 uses them all, m = 5 all but 0, m = 4 all but 1 and -1. Its results are four times
- * as far off, which fp32 can bear and bf16 can not; only fp32 has it. (The row of the point 0 has
- * its sign changed in G and in B^T.)
+ * as far off, which fp32 can bear and bf16 can not, so bf16 has no such tiles. (The row of the
+ * point 0 has its sign changed in G and in B^T.)
  *
  * A frequency f = (index of the row's point) * points + (index of the column's) names one of the 36
  * or 64 matrix products. What the transforms read and write are tiles as in layout.h, so that the

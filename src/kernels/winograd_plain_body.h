@@ -1,5 +1,9 @@
-/* winograd_plain_body.h - for winograd_body.h: a vec is one number. The includer defines REAL and
- * LINE_ELEMENTS. */
+/* winograd_plain_body.h - the plain transforms of winograd.h, where a vec is one number, in fp32
+ * and in fp64. The includer defines POINTS_BODY, the file that has the points. */
+#include <assert.h>
+
+#include "kernels/winograd.h"
+
 #define INLINE static inline
 #define UNROLL
 #define VEC_REALS 1
@@ -28,3 +32,33 @@
     (p)[part_] = (line)[part_]
 #define line_stream line_store
 #define line_stream_end() ((void)0)
+
+#define REAL float
+#define NAME(name) name##_fp32
+#define LINE_ELEMENTS 16
+#include POINTS_BODY
+#include "kernels/winograd_body.h"
+#include "kernels/winograd_gradient_body.h"
+#include "kernels/winograd_output_body.h"
+#include "kernels/winograd_weights_body.h"
+#undef REAL
+#undef NAME
+#undef LINE_ELEMENTS
+
+#define REAL double
+#define NAME(name) name##_fp64
+#define LINE_ELEMENTS 8
+#include POINTS_BODY
+#include "kernels/winograd_body.h"
+#include "kernels/winograd_gradient_body.h"
+#include "kernels/winograd_output_body.h"
+#include "kernels/winograd_weights_body.h"
+
+static void fill_plain(struct winograd_kernels *k, enum precision p)
+{
+    *k = (struct winograd_kernels){0};
+    if (p == PRECISION_FP64)
+        fill_fp64(k);
+    else if (p == PRECISION_FP32)
+        fill_fp32(k);
+}

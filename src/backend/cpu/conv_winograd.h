@@ -3,11 +3,12 @@
  * conv_amx_rows.c.
  *
  * The outputs of a map are cut into tiles of 2 to 4 by 2 to 4 so that none is computed in vain: 7 =
- * 4 + 3, 6 = 4 + 2, 13 = 4 + 3 + 3 + 3, 14 = 4 + 4 + 4 + 2. A dimension is cut into tiles of at
- * most two sizes, the larger ones first; an even one, with tiles of 4 or 2, into even tiles, so
- * that no window of a 2x2 pool meets two of them (4 + 2 takes no more products than 3 + 3). Each
- * tile of each block of 32 images is a *position*; transformed, it is 32 rows of each of the matrix
- * products whose frequency its size has (kernels/winograd.h).
+ * 4 + 3, 6 = 4 + 2, 13 = 4 + 3 + 3 + 3, 14 = 4 + 4 + 4 + 2; or into tiles of 4 to 6, where that is
+ * possible: 15 = 5 + 5 + 5, 14 = 6 + 4 + 4. A dimension is cut into tiles of at most two sizes, the
+ * larger ones first; an even one, unless tiles are of 3, into even tiles, so that no window of a
+ * 2x2 pool meets two of them (4 + 2 takes no more products than 3 + 3). Each tile of each block of
+ * 32 images is a *position*; transformed, it is 32 rows of each of the matrix products whose
+ * frequency its size has (kernels/winograd.h).
  *
  * Positions are worked on in *chunks*, small enough that what is between the transforms and the
  * products stays in cache. Those of a chunk are ordered by size, so that the ones that take part in
